@@ -12,12 +12,17 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::owner::Owed;
 use super::standing::{Losses, Standing};
+use super::store::Sealing;
 use super::{Durability, Interrupted, JournalError, bound};
 use airlock_types::json::Json;
 use airlock_types::record::Record;
 
 /// Places for uncommitted records: one half waits while the other half is being written.
 pub(super) const PLACES: usize = 2_048;
+
+/// Waiting records from which the writer is behind, so that calls make the texts of their own records. Twice what gathers
+/// while a group waits for more: below it, the work of a call stays shorter.
+const BEHIND: usize = PLACES / 4;
 
 /// Further places for records of dropped calls, which cannot wait for a place.
 const DROPPED_MAX: usize = 1_024;
@@ -40,7 +45,7 @@ pub(super) enum Message {
     /// The call of this intent does not start after all.
     Withdraw(String),
     /// A finished record, with the durability that its call requires. Committing it ends the intent of the same call.
-    Seal(Box<Record<Json>>, Durability),
+    Seal(Sealing, Durability),
     /// Answered once everything queued before it is written. The sender is dropped when that fails.
     Flush(SyncSender<()>),
     /// Ends the intents of processes that are gone. Answered with them.
@@ -65,6 +70,18 @@ pub(super) struct Order {
     places: usize,
     /// Whether the order counts against `DROPPED_MAX` instead of holding permits.
     is_dropped: bool,
+}
+
+impl Order {
+    /// The same order with the texts of its record made.
+    pub(super) fn ready(self) -> Order {
+        match self.message {
+            Message::Seal(sealing, durability) => {
+                Order { message: Message::Seal(sealing.ready(), durability), ..self }
+            }
+            message => Order { message, ..self },
+        }
+    }
 }
 
 /// State shared by the writer and the queue's users.
@@ -133,6 +150,12 @@ impl Shared {
         if self.waiting() == 0 {
             self.owed.settle();
         }
+    }
+
+    /// A record for the writer, with its texts where the writer has no time for them.
+    fn sealing(&self, record: Box<Record<Json>>) -> Sealing {
+        let sealing = Sealing::Plain(record);
+        if self.waiting() >= BEHIND { sealing.ready() } else { sealing }
     }
 
     /// Rejects a record that can never be written, while its caller can still be told.
@@ -214,7 +237,7 @@ impl Queue {
     /// Queues a record without waiting. Counts it as lost when there is no place.
     pub(super) fn seal_now(&self, record: Box<Record<Json>>, durability: Durability) {
         let bytes = bound::size(&record);
-        let message = Message::Seal(record, durability);
+        let message = Message::Seal(self.shared.sealing(record), durability);
         // A regular place if one is free, else the reserve: a dropped call can neither wait nor report an error.
         if let Ok(permit) = self.shared.places.try_acquire() {
             permit.forget();
@@ -293,7 +316,8 @@ impl<'q> Place<'q> {
         let bytes = bound::size(&record);
         queue.shared.admit(bytes)?;
         let waits = durability == Durability::Committed;
-        let answer = self.order(Message::Seal(record, durability), bytes, waits)?;
+        let message = Message::Seal(queue.shared.sealing(record), durability);
+        let answer = self.order(message, bytes, waits)?;
         Ok(Sent { queue, answer })
     }
 

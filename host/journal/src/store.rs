@@ -20,6 +20,7 @@ mod size;
 mod trouble;
 pub(crate) mod verify;
 mod views;
+mod written;
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -46,6 +47,7 @@ pub(crate) use schema::log_ahead;
 pub(super) use seal::seal;
 pub(super) use size::{SizeCheck, bytes_of, make as make_room};
 use trouble::explained;
+pub(super) use written::Sealing;
 
 /// How long opening waits while another process holds the database.
 const OPEN_BUSY: Duration = Duration::from_secs(5);

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::Serialize;
 
 use super::log::{self, New};
-use super::{Durability, JournalError, StoreError, explained, json_text, seal, unreadable};
+use super::{Durability, JournalError, Sealing, StoreError, explained, json_text, seal, unreadable};
 use crate::Interrupted;
 use crate::log::Kind;
 use airlock_types::code::Code;
@@ -141,8 +141,9 @@ pub(crate) fn settle(
             continue;
         };
         let record = as_unknown(record).with_json(|_, json| Json::of(json).unwrap_or_default());
-        seal(connection, &record, Durability::Committed, &mut log::Next::default())?;
-        let Record { id, tool, caller, started_unix_ms, .. } = record;
+        let Record { id, tool, caller, started_unix_ms, .. } = record.clone();
+        let sealing = Sealing::Plain(Box::new(record));
+        seal(connection, &sealing, Durability::Committed, &mut log::Next::default())?;
         settled.push(Interrupted { id, tool, caller, started_unix_ms });
     }
     Ok(settled)

@@ -38,10 +38,15 @@ impl<'r> Apart<'r> {
     }
 }
 
+/// Whether a record can have a value that is stored apart.
+pub(super) fn may_be_apart(record: &Record<Json>) -> bool {
+    // One comparison: no value is larger than all of them together.
+    crate::bound::size(record) > INLINE_BYTES_MAX
+}
+
 /// The record without its large values, and these. `None` for a record without any, as most are.
 pub(super) fn split(record: &Record<Json>) -> Option<(Record<Json>, Vec<Apart<'_>>)> {
-    // One comparison for most records: no value is larger than all of them together.
-    if crate::bound::size(record) <= INLINE_BYTES_MAX {
+    if !may_be_apart(record) {
         return None;
     }
     let mut apart = Vec::new();

@@ -1,43 +1,55 @@
 //! Records of calls that ended: their rows, and their entries of the log.
 
-use std::borrow::Cow;
-
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::intents::end_intent;
 use super::log::{self, New, Next};
-use super::{StoreError, json_text, parts, signed};
+use super::parts::{self, Apart};
+use super::written::{Sealing, Written};
+use super::{StoreError, signed};
 use crate::Durability;
 use crate::log::Kind;
-use airlock_types::json::Json;
 use airlock_types::record::Record;
 
 /// Writes a record, with the next entry of the log. A record with [`Durability::Committed`] goes to `committed` and ends its intent.
 pub(crate) fn seal(
     connection: &Connection,
-    record: &Record<Json>,
+    sealing: &Sealing,
     durability: Durability,
     next: &mut Next,
 ) -> Result<(), StoreError> {
-    let (thin, apart) = match parts::split(record) {
-        Some((thin, apart)) => (Cow::Owned(thin), apart),
-        None => (Cow::Borrowed(record), Vec::new()),
-    };
-    let text = json_text(&*thin)?;
+    match sealing {
+        Sealing::Ready(written) => write(connection, written, &[], durability, next),
+        Sealing::Plain(record) => {
+            let whole = || (Record::clone(record), Vec::new());
+            let (thin, apart) = parts::split(record).unwrap_or_else(whole);
+            write(connection, &Written::of(thin)?, &apart, durability, next)
+        }
+        Sealing::Unwritable => Err(StoreError::Json),
+    }
+}
+
+fn write(
+    connection: &Connection,
+    record: &Written,
+    apart: &[Apart<'_>],
+    durability: Durability,
+    next: &mut Next,
+) -> Result<(), StoreError> {
     // Nearly all records are new and have nothing apart: nothing is looked up for these.
-    let is_new = apart.is_empty() && insert(connection, &thin, &text, durability, 0)?;
+    let is_new = apart.is_empty() && insert(connection, record, durability, 0)?;
     let mut replaced = false;
     if !is_new {
-        match replace(connection, &record.id, &text, durability)? {
+        match replace(connection, &record.id, &record.text, durability)? {
             // After an uncertain commit the same record is written again.
             Before::Same => return Ok(()),
             Before::Other => replaced = true,
             Before::Nothing => {}
         }
-        let bytes = parts::put(connection, &record.id, &apart)?;
-        insert(connection, &thin, &text, durability, bytes)?;
+        let bytes = parts::put(connection, &record.id, apart)?;
+        insert(connection, record, durability, bytes)?;
     }
-    append(connection, thin.into_owned(), &text, (durability, replaced), next)?;
+    append(connection, record, (durability, replaced), next)?;
     if durability == Durability::Committed {
         // In the same transaction as the record: a crash leaves either the intent or the record.
         end_intent(connection, &record.id)?;
@@ -82,8 +94,7 @@ fn replace(
 /// Inserts the row of a record whose values apart take this many bytes. Returns whether there was none with its id.
 fn insert(
     connection: &Connection,
-    record: &Record<Json>,
-    text: &str,
+    record: &Written,
     durability: Durability,
     apart_bytes: u64,
 ) -> Result<bool, StoreError> {
@@ -103,11 +114,11 @@ fn insert(
         signed(record.started_unix_ms),
         signed(record.ended_unix_ms),
         record.code,
-        text,
+        record.text,
         record.caller,
         record.session,
-        signed(text.len() as u64 + apart_bytes),
-        signed(record.parts.len() as u64),
+        signed(record.text.len() as u64 + apart_bytes),
+        signed(record.parts as u64),
     ])?;
     Ok(inserted > 0)
 }
@@ -115,8 +126,7 @@ fn insert(
 /// Appends the entry of a record, which may have replaced another one.
 fn append(
     connection: &Connection,
-    mut record: Record<Json>,
-    text: &str,
+    record: &Written,
     (durability, replaced): (Durability, bool),
     next: &mut Next,
 ) -> Result<(), StoreError> {
@@ -127,8 +137,11 @@ fn append(
     // A call that only reads has no intent: nothing is looked up for it.
     let is_looked_up = replaced || durability == Durability::Committed;
     let ends = if is_looked_up { log::standing(connection, &record.id, ended)? } else { Vec::new() };
-    record.erase();
-    let head = json_text(&record)?;
-    let new = New { head: Some(&head), payload: Some(text), ends: &ends, ..New::of(kind, &record.id) };
+    let new = New {
+        head: Some(&record.head),
+        payload: Some(&record.text),
+        ends: &ends,
+        ..New::of(kind, &record.id)
+    };
     log::append_next(connection, new, next).map(drop)
 }

@@ -306,7 +306,8 @@ async fn a_head_of_another_form_is_attested_anew() {
     let mut store = Store::open(&sample.path()).unwrap();
     store
         .write(|connection| {
-            store::seal(connection, &at(1, "reads"), Durability::Queued, &mut store::log::Next::default())?;
+            let record = store::Sealing::Plain(Box::new(at(1, "reads")));
+            store::seal(connection, &record, Durability::Queued, &mut store::log::Next::default())?;
             let text: String = connection
                 .query_row("SELECT record FROM records", [], |row| row.get(0))
                 .map_err(store::StoreError::from)?;

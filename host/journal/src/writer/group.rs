@@ -224,7 +224,8 @@ impl Writing {
             }
             Message::Bound => self.is_restless = true,
             Message::Close => self.is_closing = true,
-            Message::Intend(_) | Message::Withdraw(_) | Message::Seal(..) => self.group.push(order),
+            // Ready before the transaction, which others wait for.
+            Message::Intend(_) | Message::Withdraw(_) | Message::Seal(..) => self.group.push(order.ready()),
         }
     }
 

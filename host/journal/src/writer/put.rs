@@ -74,7 +74,7 @@ fn put(
     match message {
         Message::Intend(record) => store::intend(connection, record, owner),
         Message::Withdraw(id) => store::withdraw(connection, id),
-        Message::Seal(record, durability) => store::seal(connection, record, *durability, next),
+        Message::Seal(sealing, durability) => store::seal(connection, sealing, *durability, next),
         Message::Flush(_) | Message::Settle(_) | Message::Bound | Message::Close => Ok(()),
     }
 }

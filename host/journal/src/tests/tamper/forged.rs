@@ -326,7 +326,8 @@ async fn what_is_not_a_text_or_too_large_a_number_has_a_place() {
     let mut store = Store::open(&copy.path()).unwrap();
     let err = store
         .write(|connection| {
-            store::seal(connection, &at(900, "reads"), Durability::Queued, &mut store::log::Next::default())
+            let record = store::Sealing::Plain(Box::new(at(900, "reads")));
+            store::seal(connection, &record, Durability::Queued, &mut store::log::Next::default())
         })
         .unwrap_err();
     assert!(err.to_string().contains("airlock journal verify"), "{err}");

@@ -9,7 +9,7 @@
 mod types;
 
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use airlock::config::ConfigFile;
 use airlock::seam::Examiner;
@@ -96,9 +96,13 @@ pub fn contract(bytes: &[u8]) {
 pub fn expression(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let function = types::function();
-    let scope =
-        Scope { args: function.ty.params.clone(), result: function.ty.result.clone(), ..Scope::default() };
-    match Expression::compile_bool(text, &scope) {
+    let result = function.ty.result.clone();
+    let scope = Scope {
+        args: function.ty.params.as_slice().into(),
+        result: result.map(Arc::new),
+        ..Scope::default()
+    };
+    match Expression::compile_bool(text, &scope.into()) {
         Ok(expression) => types::judge(&expression, &function.ty),
         Err(refused) => {
             assert!(text.get(refused.span.clone()).is_some(), "{refused:?} is not inside of {text:?}")

@@ -66,7 +66,7 @@ pub(crate) fn function() -> Function {
         field("total", Ty::F64),
         field("note", option(Ty::String)),
     ]);
-    Function { interface: None, name: "find".into(), ty: FunctionTy { params, result: Some(result) } }
+    Function { interface: None, name: "find".into(), ty: FunctionTy { params, result: Some(result) }.into() }
 }
 
 /// The contract of the function.

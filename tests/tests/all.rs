@@ -68,6 +68,7 @@ mod journal_log;
 mod journal_prune;
 mod journal_unavailable;
 mod journal_views;
+mod judged;
 mod keep;
 mod kept_reads;
 mod keys;

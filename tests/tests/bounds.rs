@@ -38,7 +38,7 @@ const VALUES: usize = 8_000;
 
 fn contract(params: Vec<Field>, author: ToolContract) -> Contract {
     let ty = FunctionTy { params, result: None };
-    let function = Function { interface: None, name: "f".into(), ty };
+    let function = Function { interface: None, name: "f".into(), ty: ty.into() };
     Contract::prepare(&function, author, &FunctionDocs::default()).unwrap()
 }
 

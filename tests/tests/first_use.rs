@@ -5,14 +5,18 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use airlock::config::ConfigFile;
 use airlock::host::Host;
 use airlock::sandbox::compiler::Compiler;
+use airlock::secret::Seal;
 use airlock_tests::program;
 use airlock_types::call::{Arguments, Call};
 use airlock_types::code::Code;
+use tokio::sync::Notify;
 
 use crate::scripted::Clock;
 use crate::stderr;
@@ -23,6 +27,21 @@ fn component(number: usize) -> Vec<u8> {
         r#"(component
             (core module $m (func (export "f") (result i32) (i32.const {number})))
             (core instance $i (instantiate $m))
+            (func (export "run") (result u32) (canon lift (core func $i "f"))))"#
+    );
+    wat::parse_str(text).unwrap()
+}
+
+/// A component whose `run` reads a clock before it returns this number.
+fn with_clock(number: usize) -> Vec<u8> {
+    let text = format!(
+        r#"(component
+            (import "wasi:clocks/monotonic-clock@0.2.0" (instance $c (export "now" (func (result u64)))))
+            (core func $now (canon lower (func $c "now")))
+            (core module $m
+                (import "c" "now" (func $now (result i64)))
+                (func (export "f") (result i32) (drop (call $now)) (i32.const {number})))
+            (core instance $i (instantiate $m (with "c" (instance (export "now" (func $now))))))
             (func (export "run") (result u32) (canon lift (core func $i "f"))))"#
     );
     wat::parse_str(text).unwrap()
@@ -69,9 +88,23 @@ impl Many {
         std::fs::write(self.folder.path().join(format!("{number}.wasm")), bytes).unwrap();
     }
 
+    fn file(&self) -> ConfigFile {
+        ConfigFile::read(&self.registry()).unwrap()
+    }
+
+    /// Adds to the text of the registry.
+    fn add(&self, text: &str) {
+        let before = std::fs::read_to_string(self.registry()).unwrap();
+        std::fs::write(self.registry(), before + text).unwrap();
+    }
+
+    /// Has changed definitions accepted.
+    fn accept_changes(&self) {
+        std::fs::write(self.registry().with_extension("lock"), "pin = \"accept\"\n").unwrap();
+    }
+
     async fn open(&self) -> Host {
-        let file = ConfigFile::read(&self.registry()).unwrap();
-        Host::builder().registry(file).leave_out_broken().open().await.unwrap()
+        Host::builder().registry(self.file()).leave_out_broken().open().await.unwrap()
     }
 
     /// A host whose time is that of a test, and whose compile processes are this program.
@@ -238,6 +271,84 @@ fn a_call_of_the_program_compiles_its_own_component_alone() {
     assert_eq!(many.code().len(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_keeps_the_code_of_components_that_did_not_change() {
+    let many = Many::known().await;
+    many.accept_changes();
+    let host = many.open().await;
+    for number in 0..COUNT {
+        assert_eq!(answer(&host, number).await, Ok(number as u64));
+    }
+    // Whatever is not mapped by now would have to be made anew.
+    many.lose_code();
+    many.write(1, &component(10));
+    many.add("[callers.local]\ntools = [\"*\"]\n");
+    host.reload(&many.file()).await.unwrap();
+    for (number, says) in [(0, 0), (1, 10), (2, 2), (COUNT - 1, COUNT as u64 - 1)] {
+        assert_eq!(answer(&host, number).await, Ok(says));
+    }
+    assert_eq!(many.code().len(), 1, "of the one that changed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_links_a_component_anew_for_other_grants() {
+    let many = Many::known().await;
+    many.accept_changes();
+    many.write(COUNT - 1, &with_clock(5));
+    let host = many.open().await;
+    let (last, before) = (COUNT - 1, std::fs::read_to_string(many.registry()).unwrap());
+    assert!(answer(&host, last).await.is_err(), "a clock is not granted");
+    many.add("grants.clock = true\n");
+    host.reload(&many.file()).await.unwrap();
+    assert_eq!(answer(&host, last).await, Ok(5));
+    host.reload(&many.file()).await.unwrap();
+    assert_eq!(answer(&host, last).await, Ok(5));
+    std::fs::write(many.registry(), before).unwrap();
+    host.reload(&many.file()).await.unwrap();
+    assert!(answer(&host, last).await.is_err(), "it is not granted any more");
+}
+
+/// A program's own way of sealing, which hangs when it is told to. A host tries it for each entry that it loads.
+struct Hanging {
+    hangs: AtomicBool,
+    hung: Notify,
+    /// Ends when its sender is dropped.
+    released: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Seal for Hanging {
+    fn seal(&self, _: &str, _: &[u8]) -> Result<String, String> {
+        if self.hangs.load(Ordering::Acquire) {
+            self.hung.notify_one();
+            let _ = self.released.lock().unwrap().recv();
+        }
+        Ok(String::new())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_call_does_not_wait_for_a_reload_that_hangs() {
+    let many = Many::known().await;
+    many.add("[journal]\nrecipient = \"me\"\n");
+    let (release, released) = mpsc::channel();
+    let released = Mutex::new(released);
+    let seal = Arc::new(Hanging { hangs: AtomicBool::new(false), hung: Notify::new(), released });
+    let host = Host::builder().registry(many.file()).seal(seal.clone()).open().await.unwrap();
+    let host = Arc::new(host);
+    seal.hangs.store(true, Ordering::Release);
+    let reload = tokio::spawn({
+        let (host, file) = (host.clone(), many.file());
+        async move { host.reload(&file).await }
+    });
+    seal.hung.notified().await;
+    // The first entries are those that hang.
+    let first = tokio::time::timeout(Duration::from_secs(10), answer(&host, 0));
+    assert_eq!(first.await, Ok(Ok(0)), "its code is in the cache");
+    drop(release);
+    reload.await.unwrap().unwrap();
+    assert_eq!(answer(&host, 0).await, Ok(0));
+}
+
 /// An `airlock` whose first process waits until most of the components are compiled.
 fn waiting(folder: &Path) -> PathBuf {
     let (path, code) = (folder.join("airlock"), folder.join(".airlock/code"));
@@ -260,7 +371,7 @@ async fn a_component_that_compiles_for_long_keeps_no_core_from_the_others() {
         return;
     }
     let many = Many::written();
-    let file = ConfigFile::read(&many.registry()).unwrap();
+    let file = many.file();
     let compiler = Compiler::program(waiting(many.folder.path()));
     let host = Host::builder().registry(file).compiler(compiler).open().await.unwrap();
     assert_eq!(host.summary().0, COUNT);

@@ -41,14 +41,15 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     }
     let definitions = chosen.iter().map(|tool| {
         let contract = &tool.contract;
-        definition(args.dialect, &tool.name, &tool.description(), &contract.input_schema)
+        definition(args.dialect, &tool.name, &tool.description(), &contract.input_schema())
     });
     printer.json(&definitions.collect::<Vec<Value>>())?;
     Ok(0)
 }
 
 fn check(dialect: Dialect, tools: &[&Arc<Tool>], printer: &Printer) -> u8 {
-    let exceeded = exceeded(dialect, tools.iter().map(|tool| (&*tool.name, &*tool.contract.input_schema)));
+    let schemas: Vec<_> = tools.iter().map(|tool| (&*tool.name, tool.contract.input_schema())).collect();
+    let exceeded = exceeded(dialect, schemas.iter().map(|(name, schema)| (*name, schema)));
     for limit in &exceeded {
         printer.line(limit);
     }

@@ -225,9 +225,9 @@ fn tool_text(printer: &Printer, tool: &Tool) -> anyhow::Result<()> {
         ));
     }
     printer.line("\narguments");
-    printer.json(&tool.contract.input_schema)?;
+    printer.json(&tool.contract.input_schema())?;
     printer.line("result");
-    printer.json(&tool.contract.result_schema)
+    printer.json(&tool.contract.result_schema())
 }
 
 /// A rule that holds calls.

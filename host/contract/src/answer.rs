@@ -9,6 +9,8 @@ mod cases;
 mod known;
 mod read;
 
+use std::sync::Arc;
+
 use airlock_types::answer::{Clarify, Content, Refusal};
 use serde_json::Value;
 
@@ -90,10 +92,8 @@ pub struct ToolError {
 /// How to read a function's return value. Computed once, at load.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shape {
-    /// Whether the function's own result is a `result<…>`.
-    fallible: bool,
-    ok: Option<Ty>,
-    err: Option<Ty>,
+    /// The type of the function.
+    ty: Arc<FunctionTy>,
     value: ValueShape,
 }
 
@@ -112,21 +112,23 @@ enum ValueShape {
     },
 }
 
+/// The type of what a function returns where it does not fail.
+fn ok_ty(function: &FunctionTy) -> Option<&Ty> {
+    // Only the outermost `result` is the outcome of the call. A `result` further inside is data.
+    if let Some(Ty::Result(ok, _)) = &function.result { ok.as_deref() } else { function.result.as_ref() }
+}
+
 impl Shape {
     /// Derives the shape from a function's type.
-    pub fn of(function: &FunctionTy) -> Shape {
-        let (fallible, ok, err) = match &function.result {
-            Some(Ty::Result(ok, err)) => (true, ok.as_deref().cloned(), err.as_deref().cloned()),
-            plain => (false, plain.clone(), None),
-        };
-        let value = ok.as_ref().map_or(ValueShape::Plain, value_shape);
-        Shape { fallible, ok, err, value }
+    pub fn of(function: &Arc<FunctionTy>) -> Shape {
+        let value = ok_ty(function).map_or(ValueShape::Plain, value_shape);
+        Shape { ty: function.clone(), value }
     }
 
     /// The type of `result` in the envelope, without the parts that move to the envelope. `None` if nothing remains.
     pub fn value_ty(&self) -> Option<&Ty> {
         match &self.value {
-            ValueShape::Plain => self.ok.as_ref(),
+            ValueShape::Plain => self.ok_ty(),
             ValueShape::Annotated { rest: Ty::Record(fields), .. } if fields.is_empty() => None,
             ValueShape::Annotated { rest, .. } => Some(rest),
             ValueShape::Content { .. } => None,
@@ -145,12 +147,12 @@ impl Shape {
 
     /// The type of the error that the function can return. `None` for a function without an error type.
     pub fn error_ty(&self) -> Option<&Ty> {
-        self.err.as_ref()
+        if let Some(Ty::Result(_, error)) = &self.ty.result { error.as_deref() } else { None }
     }
 
     /// The type of the values that the function can return, with the parts that move to the envelope.
     pub fn ok_ty(&self) -> Option<&Ty> {
-        self.ok.as_ref()
+        ok_ty(&self.ty)
     }
 
     /// Reads a returned value.
@@ -158,14 +160,15 @@ impl Shape {
     /// # Errors
     /// When the value does not have the function's type, which is an error in the host.
     pub fn read(&self, returned: Option<Val>, cases: &ErrorCases) -> Result<Answer, LiftError> {
-        let value = match (self.fallible, returned) {
+        let is_fallible = matches!(self.ty.result, Some(Ty::Result(..)));
+        let value = match (is_fallible, returned) {
             // Only the outermost `result` is the outcome of the call. A `result` further inside is data.
             (true, Some(Val::Result(Ok(value)))) => value.map(|value| *value),
             (true, Some(Val::Result(Err(error)))) => return self.read_error(error.as_deref(), cases),
             (_, returned) => returned,
         };
         if cases.is_failure(value.as_ref()) {
-            return Ok(Answer::Error(Self::own_error(self.ok.as_ref(), value.as_ref(), cases)?));
+            return Ok(Answer::Error(Self::own_error(self.ok_ty(), value.as_ref(), cases)?));
         }
         Ok(Answer::Value(Box::new(self.read_value(value)?)))
     }
@@ -190,7 +193,7 @@ impl Shape {
 
     fn read_error(&self, error: Option<&Val>, cases: &ErrorCases) -> Result<Answer, LiftError> {
         // Known types first: they select the outcome code by themselves.
-        if self.err == Some(known::failure())
+        if self.error_ty() == Some(&known::failure())
             && let Some(mut answer) = error.and_then(read::failure)
         {
             if let Answer::Error(failed) = &mut answer {
@@ -199,12 +202,12 @@ impl Shape {
             }
             return Ok(answer);
         }
-        if self.err == Some(known::refusal())
+        if self.error_ty() == Some(&known::refusal())
             && let Some(refusal) = error.and_then(read::refusal)
         {
             return Ok(Answer::Refused(refusal));
         }
-        Ok(Answer::Error(Self::own_error(self.err.as_ref(), error, cases)?))
+        Ok(Answer::Error(Self::own_error(self.error_ty(), error, cases)?))
     }
 
     /// An error of the tool's own type. An error without a payload has no detail and no case.

@@ -22,9 +22,12 @@ mod unique;
 pub use age::{parse_age_ms, parse_rfc3339_ms};
 pub use rule::{Kind, Rule, RuleError};
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::Val;
+use crate::compact::Compact;
 use crate::expression::{Bindings, Bounds, Expression, Judgement, Scope, Terms};
 use crate::ty::{Field, FunctionTy, Ty};
 use airlock_types::finding::{Finding, Verdict};
@@ -110,7 +113,7 @@ pub(crate) struct Compiled {
     kind: &'static str,
     default: Verdict,
     declared: Option<Verdict>,
-    told: Value,
+    told: Compact,
     when: Option<Expression>,
     check: Check,
 }
@@ -130,7 +133,7 @@ impl std::fmt::Debug for Checks {
 
 impl Checks {
     /// Compiles the rules against the function's type. `scope` has what their expressions may name. `finite` is added unless a rule declares it for every call.
-    pub fn compile(rules: &[Rule], function: &FunctionTy, scope: &Scope) -> Result<Checks, RuleError> {
+    pub fn compile(rules: &[Rule], function: &FunctionTy, scope: &Arc<Scope>) -> Result<Checks, RuleError> {
         let checks = rules.iter().map(|rule| rule.compile(function, scope));
         Checks::of(checks.collect::<Result<_, _>>()?, function, scope)
     }
@@ -139,7 +142,7 @@ impl Checks {
     pub(crate) fn of(
         mut checks: Vec<Compiled>,
         function: &FunctionTy,
-        scope: &Scope,
+        scope: &Arc<Scope>,
     ) -> Result<Checks, RuleError> {
         // NaN and infinities pass the types of every float, so this check applies to tools that declare
         // nothing.
@@ -155,7 +158,7 @@ impl Checks {
 
     /// The checks as data, including those that apply without a rule.
     pub fn told(&self) -> Vec<Value> {
-        self.list.iter().map(|one| one.told.clone()).collect()
+        self.list.iter().map(|one| Value::from(&one.told)).collect()
     }
 
     /// Whether one of the checks may hold a result until a person has seen it.
@@ -231,11 +234,12 @@ pub(crate) fn answer_ty(function: &FunctionTy) -> Option<&Ty> {
 /// What the expressions of checks may name.
 pub(crate) fn scope(function: &FunctionTy, bounds: Bounds, terms: Terms) -> Scope {
     Scope {
-        args: function.params.clone(),
-        result: answer_ty(function).cloned(),
-        bounds,
+        args: function.params.as_slice().into(),
+        result: answer_ty(function).cloned().map(Arc::new),
+        bounds: Arc::new(bounds),
         terms,
         facts: Vec::new(),
+        is_known: false,
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -88,7 +89,7 @@ impl ComponentInfo {
         }
         // One budget for exports and imports: the types of both are kept with the component.
         let mut budget = TypeBudget::default();
-        let exported = self.functions.iter().map(|function| &function.ty);
+        let exported = self.functions.iter().map(|function| &*function.ty);
         let imported = self.imports.iter().flat_map(|import| import.functions.values().flatten());
         exported.chain(imported).try_for_each(|ty| budget.take_function(ty)).map_err(|err| err.to_string())
     }
@@ -101,8 +102,28 @@ pub struct Function {
     pub interface: Option<String>,
     /// The name in WIT, in kebab-case.
     pub name: String,
-    /// Its type.
-    pub ty: FunctionTy,
+    /// Its type. Shared with its contract.
+    #[serde(with = "shared")]
+    pub ty: Arc<FunctionTy>,
+}
+
+/// The stored form of a shared type: that of the type.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    use crate::ty::FunctionTy;
+
+    pub(super) fn serialize<S: Serializer>(ty: &FunctionTy, serializer: S) -> Result<S::Ok, S::Error> {
+        ty.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<FunctionTy>, D::Error> {
+        FunctionTy::deserialize(deserializer).map(Arc::new)
+    }
 }
 
 impl Function {

@@ -26,6 +26,7 @@ mod tree;
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use super::Val;
 use super::facts::{Facts, Reading};
@@ -54,24 +55,43 @@ pub const STRING_BYTES: u64 = 1_000;
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     /// The parameters of the function, in order.
-    pub args: Vec<Field>,
+    pub args: Arc<[Field]>,
     /// The type of the result. `None` where only the arguments are known.
-    pub result: Option<Ty>,
+    pub result: Option<Arc<Ty>>,
     /// The bounds on the arguments, for the estimate of the cost, and the strings that are dates.
-    pub bounds: Bounds,
+    pub bounds: Arc<Bounds>,
     /// The named terms that rules of the tool share.
     pub terms: Terms,
     /// The facts that can be looked up, as `facts.NAME[key]` and `key in facts.NAME`. Empty where there is no session.
     pub facts: Vec<Reading>,
+    /// Whether every expression in it is known to be right, since this build checked it before. It is then parsed when it is
+    /// needed, which takes longer than all the rest of a contract.
+    pub is_known: bool,
 }
 
-/// A checked expression.
+/// A checked expression. Its tree takes many times the memory of its text, so an expression can rest until it is needed.
 #[derive(Clone, Debug)]
 pub struct Expression {
+    text: Box<str>,
+    scope: Arc<Scope>,
+    wants: Wants,
+    /// Empty while it rests.
+    checked: OnceLock<Option<Box<Checked>>>,
+}
+
+/// What an expression must come to.
+#[derive(Clone, Copy, Debug)]
+enum Wants {
+    Bool,
+    Scalar,
+}
+
+/// An expression as it is evaluated.
+#[derive(Clone, Debug)]
+struct Checked {
     root: Node,
     cost: u64,
-    /// Boxed, since few rules are asked.
-    reads: Box<Reads>,
+    reads: Reads,
 }
 
 /// Why an expression is refused.
@@ -129,46 +149,68 @@ impl Expression {
     /// # Errors
     /// When it does not parse, uses an unknown name, applies an operator to the wrong types, or may cost more
     /// than [`COST_MAX`].
-    pub fn compile_bool(text: &str, scope: &Scope) -> Result<Expression, ExpressionError> {
-        Expression::compile(check::check(text, scope)?, text, scope)
+    pub fn compile_bool(text: &str, scope: &Arc<Scope>) -> Result<Expression, ExpressionError> {
+        Expression::compile(text, scope, Wants::Bool)
     }
 
     /// Compiles an expression whose value is a number, a string or a bool, or null.
     ///
     /// # Errors
     /// As [`Expression::compile_bool`].
-    pub fn compile_scalar(text: &str, scope: &Scope) -> Result<Expression, ExpressionError> {
-        Expression::compile(check::check_scalar(text, scope)?, text, scope)
+    pub fn compile_scalar(text: &str, scope: &Arc<Scope>) -> Result<Expression, ExpressionError> {
+        Expression::compile(text, scope, Wants::Scalar)
     }
 
-    fn compile(mut root: Node, text: &str, scope: &Scope) -> Result<Expression, ExpressionError> {
-        let reads = Box::new(Reads::of(&root, &scope.args));
-        let cost = bounded(&root, &reads, text)?;
-        constant::refuse_valueless(&root)?;
-        // Only now: the estimate still needs the lengths of lists and the parts of types.
-        root.outline();
-        Ok(Expression { root, cost, reads })
+    fn compile(text: &str, scope: &Arc<Scope>, wants: Wants) -> Result<Expression, ExpressionError> {
+        let checked = match scope.is_known {
+            true => OnceLock::new(),
+            false => OnceLock::from(Some(Box::new(Checked::of(text, scope, wants)?))),
+        };
+        Ok(Expression { text: text.into(), scope: scope.clone(), wants, checked })
+    }
+
+    /// Gives back the memory of the tree until it is needed.
+    pub(crate) fn rest(&mut self) {
+        self.checked = OnceLock::new();
+    }
+
+    /// The same, at rest.
+    pub(crate) fn resting(mut self) -> Expression {
+        self.rest();
+        self
+    }
+
+    /// `None` for an expression that is not right. There is none: it was checked before. Whoever asks it must take `None` for
+    /// a rule that is not met.
+    fn checked(&self) -> Option<&Checked> {
+        let checked = || Checked::of(&self.text, &self.scope, self.wants).ok().map(Box::new);
+        self.checked.get_or_init(checked).as_deref()
     }
 
     /// The estimated steps of one evaluation, with lists and strings at their assumed sizes.
     pub fn cost(&self) -> u64 {
-        self.cost
+        self.checked().map_or(COST_MAX, |checked| checked.cost)
+    }
+
+    /// As [`Expression::cost`], for a bound on several. Zero for one that is known to be within it.
+    pub(crate) fn new_cost(&self) -> u64 {
+        if self.scope.is_known { 0 } else { self.cost() }
     }
 
     /// The narrowest place in the arguments that has all that the expression reads. `None` if it reads several
     /// arguments, none, or the result.
     pub fn place(&self) -> Option<Path> {
-        self.reads.place()
+        self.checked()?.reads.place()
     }
 
     /// Whether it names the time of the call: `now` or `today`.
     pub fn reads_time(&self) -> bool {
-        self.reads.time
+        self.checked().is_some_and(|checked| checked.reads.time)
     }
 
     /// The texts that are written in it.
     pub(crate) fn texts(&self) -> Vec<&str> {
-        let (mut texts, mut left) = (Vec::new(), vec![&self.root]);
+        let (mut texts, mut left) = (Vec::new(), Vec::from_iter(self.checked().map(|checked| &checked.root)));
         while let Some(node) = left.pop() {
             if let What::Text(text) = &node.what {
                 texts.push(text.as_str());
@@ -180,32 +222,33 @@ impl Expression {
 
     /// Whether it reads nothing, so that it is the same for every call.
     pub fn is_constant(&self) -> bool {
-        constant::is_constant(&self.root)
+        self.checked().is_some_and(|checked| constant::is_constant(&checked.root))
     }
 
     /// Whether it reads an argument, or a field in one, of which this is true.
     pub(crate) fn reads_any(&self, is: impl Fn(&Path) -> bool) -> bool {
-        self.reads.any_place(is)
+        self.checked().is_none_or(|checked| checked.reads.any_place(is))
     }
 
     /// The facts that it looks up, by their place in the scope.
     pub(crate) fn facts(&self) -> impl Iterator<Item = usize> {
-        self.reads.facts.iter().copied()
+        self.checked().into_iter().flat_map(|checked| checked.reads.facts.iter().copied())
     }
 
     /// What would satisfy a comparison of an argument that does not hold: `amount` = 120. None for other rules.
     pub(crate) fn satisfying(&self, bindings: &Bindings<'_>) -> Option<String> {
-        eval::satisfying(&self.root, bindings)
+        eval::satisfying(&self.checked()?.root, bindings)
     }
 
     /// The values by which an expression that holds does, each with its name.
     pub(crate) fn deciding(&self, bindings: &Bindings<'_>) -> Vec<String> {
-        eval::deciding(&self.root, bindings)
+        self.checked().map_or_else(Vec::new, |checked| eval::deciding(&checked.root, bindings))
     }
 
     /// Whether the values of two scalar expressions can be equal.
     pub(crate) fn is_comparable(&self, other: &Expression) -> bool {
-        self.root.kind.comparable(&other.root.kind)
+        let kinds = self.checked().zip(other.checked());
+        kinds.is_some_and(|(own, other)| own.root.kind.comparable(&other.root.kind))
     }
 
     /// The values of two scalar expressions as text, where they differ. Where the first one is null, or reads a null,
@@ -218,12 +261,14 @@ impl Expression {
         other: &Expression,
         bindings: &Bindings<'_>,
     ) -> Result<Option<(String, Option<String>)>, Explanation> {
-        eval::difference(&self.root, &other.root, bindings)
+        let (own, other) = self.checked().zip(other.checked()).ok_or_else(unchecked)?;
+        eval::difference(&own.root, &other.root, bindings)
     }
 
     /// Whether its value can name a time: a date, a point in time or a text.
     pub(crate) fn is_dateable(&self) -> bool {
-        self.root.kind.form().is_some() || self.root.kind.some().is_text()
+        self.checked()
+            .is_some_and(|Checked { root, .. }| root.kind.form().is_some() || root.kind.some().is_text())
     }
 
     /// The value of a scalar expression as text. `None` where it is null, or reads a null.
@@ -231,12 +276,33 @@ impl Expression {
     /// # Errors
     /// When it has no value.
     pub(crate) fn text(&self, bindings: &Bindings<'_>) -> Result<Option<String>, Explanation> {
-        eval::text(&self.root, bindings)
+        eval::text(&self.checked().ok_or_else(unchecked)?.root, bindings)
     }
 
     /// Evaluates the expression over these values.
     pub fn eval(&self, bindings: &Bindings<'_>) -> Judgement {
-        eval::judge(&self.root, bindings)
+        self.checked()
+            .map_or_else(|| Judgement::Error(unchecked()), |checked| eval::judge(&checked.root, bindings))
+    }
+}
+
+/// The reason of a rule that cannot be judged, since it is not the one that was checked.
+fn unchecked() -> Explanation {
+    Explanation("it cannot be read".to_owned())
+}
+
+impl Checked {
+    fn of(text: &str, scope: &Scope, wants: Wants) -> Result<Checked, ExpressionError> {
+        let mut root = match wants {
+            Wants::Bool => check::check(text, scope)?,
+            Wants::Scalar => check::check_scalar(text, scope)?,
+        };
+        let reads = Reads::of(&root, &scope.args);
+        let cost = bounded(&root, &reads, text)?;
+        constant::refuse_valueless(&root)?;
+        // Only now: the estimate still needs the lengths of lists and the parts of types.
+        root.outline();
+        Ok(Checked { root, cost, reads })
     }
 }
 

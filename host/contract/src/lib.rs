@@ -8,6 +8,7 @@ pub mod answer;
 pub(crate) mod arbitrary;
 pub mod arguments;
 pub mod check;
+mod compact;
 pub mod compare;
 pub mod component;
 pub mod confidential;
@@ -35,6 +36,10 @@ pub mod surface;
 pub mod tool;
 pub mod ty;
 pub mod validate;
+
+/// A short name of what judges contracts here: the sources of this crate, of those below it, and the versions of its
+/// dependencies. What another build found to be right may be wrong for this one.
+pub const BUILD: &str = env!("AIRLOCK_CONTRACT_BUILD");
 
 /// A component value. This is the one place that names the type. It is the plain enum of wasmtime, so that a call does
 /// not build its arguments twice.

@@ -71,6 +71,7 @@ pub struct Manifest {
     tools: BTreeMap<Spanned<String>, WrittenTool>,
     file: String,
     source: Arc<str>,
+    is_known: bool,
 }
 
 /// The contract of one function, after the comparison with its type.
@@ -111,11 +112,13 @@ pub struct ToolContract {
     /// The facts that it gives, reads and changes. `None` if there are none.
     pub facts: Option<Box<FactRules>>,
     /// What rules that a registry adds may name. `None` for a function of a component without a contract.
-    pub(crate) scope: Option<Box<Scope>>,
+    pub(crate) scope: Option<Arc<Scope>>,
     /// For how long, in milliseconds, its answer is given again to the same call of a session. `None` for never.
     pub cache_ms_max: Option<u64>,
     /// How two of its answers are compared, where they need not be equal.
     pub compare: Vec<crate::compare::Rule>,
+    /// Whether all of it is known to be right, as by [`Manifest::known`].
+    pub(crate) is_known: bool,
 }
 
 /// A relation that must hold before a tool runs.
@@ -265,7 +268,16 @@ impl Manifest {
             tools: written.tool,
             file: file.to_owned(),
             source,
+            is_known: false,
         })
+    }
+
+    /// The same contract, known to be right: this build ([`BUILD`](crate::BUILD)) has bound the same text to the same functions
+    /// and prepared the contracts of those that are shown. What only tells whether it is right is then not done again, and
+    /// expressions and schemas are compiled when a call needs them. If it was not right after all, no relation of it is met.
+    #[must_use]
+    pub fn known(self) -> Manifest {
+        Manifest { is_known: true, ..self }
     }
 
     /// Compares the contract with the functions of its component. Returns the contract of each function, by the

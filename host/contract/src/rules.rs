@@ -27,6 +27,12 @@ impl Rules {
         Validator::new(&Value::Object(keywords.clone())).map(|validator| Rules(Some(validator)))
     }
 
+    /// As [`Validator::known`].
+    pub(super) fn known(keywords: &Map<String, Value>) -> Rules {
+        let is_there = !keywords.is_empty();
+        Rules(is_there.then(|| Validator::known(&Value::Object(keywords.clone()))))
+    }
+
     /// Largest number of steps that the check of one value takes.
     pub(super) fn cost(&self) -> usize {
         self.0.as_ref().map_or(0, Validator::cost)

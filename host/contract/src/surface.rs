@@ -84,8 +84,8 @@ fn read(contract: &Contract) -> Value {
     json!({
         "title": contract.title,
         "description": contract.description,
-        "input_schema": contract.input_schema,
-        "result_schema": contract.result_schema,
+        "input_schema": contract.input_schema(),
+        "result_schema": contract.result_schema(),
         "errors": contract.shape.error_ty().map(ToString::to_string),
         "error_docs": contract.errors.docs,
         "examples": contract.examples,

@@ -10,16 +10,18 @@ mod moment;
 mod published;
 mod requirement;
 mod schemas;
+mod shown;
 mod undescribed;
 mod valid;
 mod wide;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
 use super::answer::{ErrorCases, Shape};
+use super::compact::Compact;
 use super::component::{Function, FunctionDocs};
 use super::confidential::Confidential;
 use super::expression::{Expression, Scope};
@@ -72,11 +74,11 @@ pub struct Contract {
     /// The cases by which it fails.
     pub errors: ErrorCases,
     /// The schema of the arguments.
-    pub input_schema: Arc<Value>,
+    input_schema: Arc<Compact>,
     /// Whether clients repeat arguments of it in headers over HTTP.
     pub has_headers: bool,
     /// The schema of the typed value alone, if there is one.
-    pub result_schema: Option<Value>,
+    result_schema: Option<Compact>,
     /// The first places of arguments and result that neither the author's contract nor doc comments describe.
     pub undescribed: Vec<String>,
     /// Arguments that show how it is used.
@@ -102,7 +104,8 @@ pub struct Contract {
     wide: Wide,
     requires: Vec<Requirement>,
     holds: Vec<Holding>,
-    example: Option<Value>,
+    /// Made when it is asked for.
+    example: OnceLock<Option<Value>>,
 }
 
 /// Size in bytes of arguments that are validated on the thread that received the call: it takes less than a tick of the
@@ -147,7 +150,7 @@ pub fn warm() {
     // Neither result matters: the tables are made in any case.
     let _ = Validator::new(&schema);
     // The relation names unknown arguments. That is only found after the parser has run, so the tables are made.
-    let _ = Expression::compile_bool(relation, &Scope::default());
+    let _ = Expression::compile_bool(relation, &Scope::default().into());
 }
 
 impl Contract {
@@ -165,20 +168,23 @@ impl Contract {
             schemas::of(function, &author, docs, &shape)?;
         // Compiled after the overlay and before `rules::lay`: the author's keywords need a validator of their own,
         // which takes null as absent (see `rules`).
-        let validator =
-            Validator::new(&input_schema).map_err(|err| ContractError::Schema(err.to_string()))?;
-        let rules = Rules::new(&author.schema).map_err(|err| whole(err.to_string()))?;
+        let is_known = author.is_known;
+        let (validator, rules) = match is_known {
+            true => (Validator::known(&input_schema), Rules::known(&author.schema)),
+            false => (
+                Validator::new(&input_schema).map_err(|err| ContractError::Schema(err.to_string()))?,
+                Rules::new(&author.schema).map_err(|err| whole(err.to_string()))?,
+            ),
+        };
         rules::lay(&mut input_schema, &author.schema).map_err(whole)?;
         schema::clean(&mut input_schema);
         // Nearly always: one copy is kept.
-        let is_same = *validator.schema() == input_schema;
-        let input_schema = if is_same { validator.shared().clone() } else { Arc::new(input_schema) };
+        let kept = Compact::from(&input_schema);
+        let kept = if **validator.shared() == kept { validator.shared().clone() } else { Arc::new(kept) };
         let checks = match author.checks {
             Some(checks) => checks,
             None => plain_checks(function, &shape)?,
         };
-        let example =
-            example::best(author.examples.first().map(|example| &example.args), &validator, &input_schema);
         let names = schemas::names(&author.published);
         let description = match author.description {
             Some(description) => description,
@@ -187,7 +193,7 @@ impl Contract {
         let has_headers = schema::overlay::header::any(&input_schema);
         let held = author.holds.into_iter().map(|hold| Holding::new(hold, &author.confidential));
         let holds = held.collect();
-        let contract = Contract {
+        let mut contract = Contract {
             name: author.name.map(|name| clean(&name, 120)),
             title: author.title.map(|title| clean(&title, 120)),
             description: clean(&description, DESCRIPTION_CHARS_MAX),
@@ -195,9 +201,9 @@ impl Contract {
             function: function.clone(),
             shape,
             errors: ErrorCases { docs: error_docs(docs), ..author.errors },
-            input_schema,
+            input_schema: kept,
             has_headers,
-            result_schema,
+            result_schema: result_schema.as_ref().map(Compact::from),
             undescribed,
             examples: author.examples.into_iter().map(shown).collect(),
             checks,
@@ -214,15 +220,17 @@ impl Contract {
             holds,
             wide: Wide::of(constraints, &function.ty.params),
             requires: author.requires.into_iter().map(Requirement::from).collect(),
-            example: None,
+            example: OnceLock::new(),
         };
         // With the finished contract, since an example has to pass every gate of a call.
-        contract.examples_hold()?;
-        let example = example.filter(|example| contract.accepts(example, None));
-        let mut contract = Contract { example, ..contract };
+        if !is_known {
+            contract.examples_hold()?;
+        }
         // Many tools of a registry are never called.
         contract.validator.rest();
         contract.rules.rest();
+        contract.requires.iter_mut().for_each(Requirement::rest);
+        contract.holds.iter_mut().for_each(Holding::rest);
         Ok(contract)
     }
 
@@ -316,11 +324,6 @@ impl Contract {
         canonical::text(&Value::Object(fields.ok()?))
     }
 
-    /// One valid example of the arguments, if one is known.
-    pub fn example(&self) -> Option<&Value> {
-        self.example.as_ref()
-    }
-
     /// What [`Contract::validate`] mended of the caller's own call, if it passes the whole inner door and is short. There is no
     /// other example for an error: models take its values for those that were asked for.
     pub fn mended(&self, mended: Option<Value>, moment: Moment<'_>) -> Option<Value> {
@@ -335,7 +338,7 @@ impl Contract {
 
     /// Whether arguments of this size in bytes may take long to validate. The cost is bounded by values times schema.
     pub fn is_heavy(&self, bytes: usize) -> bool {
-        let cost = self.validator.cost() + self.rules.cost();
+        let cost = self.validator.cost().saturating_add(self.rules.cost());
         bytes > LIGHT_BYTES_MAX || bytes.saturating_mul(cost) > LIGHT_COST_MAX
     }
 
@@ -378,7 +381,7 @@ fn shown(example: Example) -> Example {
 /// The checks of a tool without a contract. They apply to every tool.
 fn plain_checks(function: &Function, shape: &Shape) -> Result<Checks, ContractError> {
     let seen = FunctionTy { params: function.ty.params.clone(), result: shape.value_ty().cloned() };
-    Checks::compile(&[], &seen, &Scope::default()).map_err(|err| ContractError::Keyword {
+    Checks::compile(&[], &seen, &Scope::default().into()).map_err(|err| ContractError::Keyword {
         path: "expect".into(),
         part: Part::Whole,
         reason: err.to_string(),

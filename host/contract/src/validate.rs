@@ -20,11 +20,13 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
+use super::compact::Compact;
 pub use super::foreign::SchemaError;
 use super::{foreign, pattern};
 use airlock_types::shorten::{clean, shorten};
 use airlock_types::violation::Violation;
 use fault::Fault;
+use foreign::Inspected;
 use parts::Parts;
 
 /// Number of violations collected for one call.
@@ -36,27 +38,31 @@ pub const VIOLATIONS_MAX: usize = 20;
 pub struct Validator {
     /// Empty while the validator rests.
     compiled: OnceLock<Option<Compiled>>,
-    /// Shared with the contract, and never moved: [`Parts`] finds operands by their addresses.
-    schema: Arc<Value>,
-    unknown_formats: Vec<String>,
-    cost: usize,
+    /// Shared with the contract.
+    schema: Arc<Compact>,
+    /// Empty until it is needed, for a schema that is known to be within the bounds.
+    inspected: OnceLock<Inspected>,
 }
 
 #[derive(Debug)]
 struct Compiled {
     whole: jsonschema::Validator,
     parts: Parts,
+    /// Never moved: [`Parts`] finds operands by their addresses.
+    schema: Box<Value>,
 }
 
 impl Compiled {
-    fn of(schema: &Value) -> Result<Compiled, SchemaError> {
+    fn of(schema: Value) -> Result<Compiled, SchemaError> {
+        // Before it is compiled: the parts hold addresses inside.
+        let schema = Box::new(schema);
         // The text of the error quotes the schema, which an untrusted author wrote.
         let malformed = |error: &jsonschema::ValidationError<'_>| {
             SchemaError::Malformed(shorten(&clean(&error.to_string()), 200))
         };
-        let whole = options().build(schema).map_err(|error| malformed(&error))?;
-        let parts = Parts::of(schema).map_err(|error| malformed(&error))?;
-        Ok(Compiled { whole, parts })
+        let whole = options().build(&schema).map_err(|error| malformed(&error))?;
+        let parts = Parts::of(&schema).map_err(|error| malformed(&error))?;
+        Ok(Compiled { whole, parts, schema })
     }
 }
 
@@ -78,11 +84,21 @@ impl Validator {
     pub fn new(schema: &Value) -> Result<Validator, SchemaError> {
         // First, because only a schema within these bounds is safe to hand to the library: a recursive one, for
         // example, makes the cost of a check depend on the arguments.
-        let foreign::Inspected { unknown_formats, cost } = foreign::inspect(schema)?;
-        // Cloned before it is compiled: the parts hold addresses inside of this copy.
-        let schema = Arc::new(schema.clone());
-        let compiled = OnceLock::from(Some(Compiled::of(&schema)?));
-        Ok(Validator { compiled, schema, unknown_formats, cost })
+        let inspected = OnceLock::from(foreign::inspect(schema)?);
+        let compiled = OnceLock::from(Some(Compiled::of(schema.clone())?));
+        Ok(Validator { compiled, schema: Arc::new(schema.into()), inspected })
+    }
+
+    /// The validator of a schema that compiled before, at rest. If it does not after all, it accepts nothing.
+    pub(crate) fn known(schema: &Value) -> Validator {
+        Validator { compiled: OnceLock::new(), schema: Arc::new(schema.into()), inspected: OnceLock::new() }
+    }
+
+    fn inspected(&self) -> &Inspected {
+        self.inspected.get_or_init(|| {
+            let unknown = Inspected { unknown_formats: Vec::new(), cost: usize::MAX };
+            foreign::inspect(&self.schema()).unwrap_or(unknown)
+        })
     }
 
     /// Gives back the memory of the compiled schema until it is needed.
@@ -90,29 +106,33 @@ impl Validator {
         self.compiled = OnceLock::new();
     }
 
-    /// `None` for a schema that does not compile. There is none: it did when the validator was made.
+    /// `None` for a schema that does not compile. There is none: it did when the validator was made, or before.
     fn compiled(&self) -> Option<&Compiled> {
-        self.compiled.get_or_init(|| Compiled::of(&self.schema).ok()).as_ref()
+        // Within the bounds first: only then it is safe to hand to the library.
+        let is_bounded = || self.inspected().cost < usize::MAX;
+        self.compiled
+            .get_or_init(|| is_bounded().then(|| Compiled::of(self.schema()).ok()).flatten())
+            .as_ref()
     }
 
     /// The schema as it was given, to keep it once.
-    pub(crate) fn shared(&self) -> &Arc<Value> {
+    pub(crate) fn shared(&self) -> &Arc<Compact> {
         &self.schema
     }
 
     /// The schema as it was given.
-    pub fn schema(&self) -> &Value {
-        &self.schema
+    pub fn schema(&self) -> Value {
+        (&*self.schema).into()
     }
 
     /// The values of `format` in the schema that are unknown and therefore not checked.
     pub fn unknown_formats(&self) -> &[String] {
-        &self.unknown_formats
+        &self.inspected().unknown_formats
     }
 
     /// Largest number of steps that the check of one value takes.
     pub fn cost(&self) -> usize {
-        self.cost
+        self.inspected().cost
     }
 
     /// Whether the arguments are valid.
@@ -134,11 +154,13 @@ impl Validator {
 
     /// The faults of arguments that are not valid, one for each place.
     fn faults(&self, args: &Value) -> Vec<Fault> {
-        if let Some(wrapped) = wrap::fault(&self.schema, args) {
-            return vec![wrapped];
+        let mut faults = Vec::new();
+        if let Some(Compiled { schema, parts, whole: _ }) = self.compiled() {
+            if let Some(wrapped) = wrap::fault(schema, args) {
+                return vec![wrapped];
+            }
+            faults = walk::faults(schema, parts, args);
         }
-        let parts = self.compiled().map(|compiled| &compiled.parts);
-        let mut faults = parts.map_or_else(Vec::new, |parts| walk::faults(&self.schema, parts, args));
         if faults.is_empty() {
             // The walk may not know a keyword of a foreign schema. A rejection must still have a reason.
             faults.push(Fault::unexplained(args));

@@ -17,6 +17,7 @@ use crate::webhook::Webhook;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::words::{nearest, one_line};
 
+use code::Code;
 pub(crate) use code::Form;
 pub use definition::{AcceptedSigner, Definition, HoldTerm, Relation, Terms, describe};
 pub use load::{LoadEvent, Loading, OutOfReach, SignableError, inspect, signable, unpacked, verified};
@@ -112,6 +113,12 @@ impl Registry {
     /// Who is told of held calls.
     pub(crate) fn webhook(&self) -> Option<&Arc<Webhook>> {
         self.webhook.as_ref()
+    }
+
+    /// The code of its tools, by the key of their entry.
+    pub(crate) fn code(&self) -> BTreeMap<String, Arc<Code>> {
+        let of = |tool: &Arc<Tool>| Some((tool.key.clone(), tool.runnable.as_ref()?.code.clone()));
+        self.tools().filter_map(of).collect()
     }
 
     /// All tools, ordered by name.

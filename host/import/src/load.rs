@@ -87,7 +87,7 @@ fn functions(resolve: &Resolve, package: wit_parser::PackageId) -> Result<Vec<Fu
         let params = params.collect::<Option<_>>().ok_or_else(unknown)?;
         let result =
             function.result.as_ref().map(|result| ty(resolve, result).ok_or_else(unknown)).transpose()?;
-        functions.push(Function { interface: None, name, ty: FunctionTy { params, result } });
+        functions.push(Function { interface: None, name, ty: FunctionTy { params, result }.into() });
     }
     Ok(functions)
 }

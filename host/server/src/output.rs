@@ -18,17 +18,18 @@ static ENVELOPE: LazyLock<Value> = LazyLock::new(reply::schema::compact);
 
 /// The JSON Schema of a tool's structured content.
 pub fn output_schema(contract: &Contract) -> Value {
-    let mut schema = ENVELOPE.clone();
+    let (mut schema, result) = (ENVELOPE.clone(), contract.result_schema());
+    let has_result = result.is_some();
     if let Some(properties) = schema["properties"].as_object_mut() {
         properties.remove("result");
         // A client gets this once for each tool, so what this tool never returns is not in it.
         if !contract.shape.has_assessment() {
             properties.retain(|name, _| !ASSESSMENT.contains(&name.as_str()));
         }
-        properties.extend(contract.result_schema.iter().map(|result| ("result".into(), result.clone())));
+        properties.extend(result.map(|result| ("result".into(), result)));
     }
     if let Some(required) = schema["required"].as_array_mut() {
-        required.extend(contract.result_schema.iter().map(|_| "result".into()));
+        required.extend(has_result.then(|| "result".into()));
     }
     share(&mut schema);
     schema

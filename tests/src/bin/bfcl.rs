@@ -79,7 +79,7 @@ impl Figures {
         let published = line.document["name"].as_str().unwrap_or_default();
         let is_named = contract.title.as_deref() == Some(published)
             || airlock_contract::path::snake(&contract.function.name) == published;
-        let kept = kept(&line.document["parameters"], &contract.input_schema);
+        let kept = kept(&line.document["parameters"], &contract.input_schema());
         self.keys_kept += kept;
         self.names += u64::from(is_named);
         self.kept += u64::from(is_named && kept == keys);

@@ -52,6 +52,7 @@ pub(super) const FLOORS: [Floor; 8] = [
     Floor {
         folder: "contract",
         modules: &[
+            "compact",
             "arguments",
             "pattern",
             "period",

@@ -1,5 +1,7 @@
 //! Detects an answer to a different question: what was answered is not what was asked.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::scalar::{argument, arguments, doubt, field, number, shown};
@@ -27,7 +29,11 @@ pub struct Settings {
     pub answered: Option<String>,
 }
 
-pub(super) fn compile(settings: &Settings, function: &FunctionTy, scope: &Scope) -> Result<Check, String> {
+pub(super) fn compile(
+    settings: &Settings,
+    function: &FunctionTy,
+    scope: &Arc<Scope>,
+) -> Result<Check, String> {
     // Destructured without `..`, so that no setting is read and not used.
     match settings {
         Settings { field: Some(field), arg: Some(arg), asked: None, answered: None } => {
@@ -58,14 +64,15 @@ fn repeated(repeats: &str, arg: &str, function: &FunctionTy) -> Result<Check, St
     }))
 }
 
-fn derived(asked: &str, answered: &str, scope: &Scope) -> Result<Check, String> {
+fn derived(asked: &str, answered: &str, scope: &Arc<Scope>) -> Result<Check, String> {
     let compile = |name, text| {
         Expression::compile_scalar(text, scope).map_err(|error| format!("`{name}`: {}", error.message))
     };
     let (asked, answered) = (compile("asked", asked)?, compile("answered", answered)?);
-    if !asked.is_comparable(&answered) {
+    if !scope.is_known && !asked.is_comparable(&answered) {
         return Err("`asked` and `answered` are of two kinds, and never equal".into());
     }
+    let (asked, answered) = (asked.resting(), answered.resting());
     Ok(Box::new(move |context| {
         let (expected, got) = match asked.difference(&answered, &context.bindings()) {
             Ok(None) => return Doubts::default(),

@@ -1,5 +1,7 @@
 //! Detects data that is older than allowed, or from the future.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::scalar::{SHOWN_CHARS_MAX, doubt};
@@ -27,7 +29,7 @@ const SKEW_MS: i64 = 300_000;
 /// The text that names the time of the data, and that time.
 type Dated = (String, Option<i64>);
 
-pub(super) fn compile(settings: &Settings, scope: &Scope) -> Result<Check, String> {
+pub(super) fn compile(settings: &Settings, scope: &Arc<Scope>) -> Result<Check, String> {
     let Settings { warn_after, error_after, of } = settings;
     let age = |text: &String| parse_age_ms(text).ok_or(format!("`{text}` is no age, write `40d` or `12h`"));
     let warn = warn_after.as_ref().map(age).transpose()?;
@@ -70,11 +72,11 @@ pub(super) fn compile(settings: &Settings, scope: &Scope) -> Result<Check, Strin
     }))
 }
 
-fn derived(of: &str, scope: &Scope) -> Result<Expression, String> {
+fn derived(of: &str, scope: &Arc<Scope>) -> Result<Expression, String> {
     let compiled =
         Expression::compile_scalar(of, scope).map_err(|error| format!("`of`: {}", error.message))?;
-    if compiled.is_dateable() {
-        Ok(compiled)
+    if scope.is_known || compiled.is_dateable() {
+        Ok(compiled.resting())
     } else {
         Err("`of` must be a date, a point in time, or a text that names one or a period".into())
     }

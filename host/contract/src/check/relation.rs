@@ -1,5 +1,7 @@
 //! Detects a violated relation between fields of the result, or between result and arguments.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::scalar::doubt;
@@ -14,8 +16,9 @@ pub struct Settings {
     pub message: Option<String>,
 }
 
-pub(super) fn compile(settings: &Settings, scope: &Scope) -> Result<Check, String> {
+pub(super) fn compile(settings: &Settings, scope: &Arc<Scope>) -> Result<Check, String> {
     let expression = Expression::compile_bool(&settings.that, scope).map_err(|error| error.message)?;
+    let expression = expression.resting();
     let expected = settings.message.clone().unwrap_or_else(|| settings.that.clone());
     Ok(Box::new(move |context| {
         match expression.eval(&context.bindings()) {

@@ -3,6 +3,7 @@
 //! Owns their form and the mapping from a kind to its compile function.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -85,7 +86,7 @@ impl Kind {
         }
     }
 
-    fn check(&self, function: &FunctionTy, scope: &Scope) -> Result<Check, String> {
+    fn check(&self, function: &FunctionTy, scope: &Arc<Scope>) -> Result<Check, String> {
         match self {
             Kind::Echo(settings) => echo::compile(settings, function, scope),
             Kind::Empty(settings) => empty::compile(settings, function),
@@ -131,16 +132,17 @@ impl Rule {
         told
     }
 
-    pub(crate) fn compile(&self, function: &FunctionTy, scope: &Scope) -> Result<Compiled, RuleError> {
+    pub(crate) fn compile(&self, function: &FunctionTy, scope: &Arc<Scope>) -> Result<Compiled, RuleError> {
         let kind = self.kind.name();
         let wrong = |message| RuleError { kind, message };
         let check = self.kind.check(function, scope).map_err(wrong)?;
         let when = self.when.as_deref().map(|when| Expression::compile_bool(when, scope));
         let when = when.transpose().map_err(|error| wrong(format!("`when`: {}", error.message)))?;
+        let when = when.map(Expression::resting);
         // A kind that is missing in `ALL` would get `Reject`; a test fails for it.
         let default =
             ALL.iter().find(|(name, _)| *name == kind).map_or(Verdict::Reject, |(_, verdict)| *verdict);
-        Ok(Compiled { kind, default, declared: self.verdict, told: self.told(scope), when, check })
+        Ok(Compiled { kind, default, declared: self.verdict, told: (&self.told(scope)).into(), when, check })
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 
 fn compile(rules: &[Rule], function: &FunctionTy) -> Result<Checks, RuleError> {
-    Checks::compile(rules, function, &scope(function, Bounds::default(), Terms::default()))
+    Checks::compile(rules, function, &scope(function, Bounds::default(), Terms::default()).into())
 }
 
 fn check(rule: &str, values: &[f64]) -> Vec<Finding> {
@@ -93,7 +93,7 @@ fn what_is_shown_of_a_value_is_short_and_clean() {
     let text = Val::String(format!("a\u{202e}\u{1b}[2J{}", "x".repeat(100_000)));
     let doubts = Doubts::from_iter([scalar::doubt(String::new(), "b", scalar::shown(&text))]);
     let one = Compiled {
-        told: serde_json::Value::Null,
+        told: Compact::Null,
         when: None,
         kind: "range",
         default: Verdict::Warn,
@@ -197,7 +197,7 @@ fn of_contract(text: &str, month: Option<&str>, until: &str, now: &str) -> Vec<F
     let function = crate::component::Function {
         interface: None,
         name: "sales".into(),
-        ty: FunctionTy { params: params.clone(), result },
+        ty: FunctionTy { params: params.clone(), result }.into(),
     };
     let functions = [function];
     let bound = crate::manifest::Manifest::parse(text, "contract.toml").and_then(|it| it.bind(&functions));

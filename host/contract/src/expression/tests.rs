@@ -21,12 +21,13 @@ fn scope() -> Scope {
             field("big", Ty::U64),
             field("small", Ty::S8),
             field("measure", Ty::Enum(vec!["absolute".into(), "relative".into()])),
-        ],
-        result: Some(Ty::Record(vec![
+        ]
+        .into(),
+        result: Some(Arc::new(Ty::Record(vec![
             field("rows", Ty::List(Box::new(row))),
             field("total", Ty::F64),
             field("grid", Ty::FixedList(Box::new(Ty::F32), 3)),
-        ])),
+        ]))),
         ..Scope::default()
     }
 }
@@ -56,7 +57,8 @@ fn values() -> (Vec<Val>, Val) {
 }
 
 fn judge(text: &str) -> Judgement {
-    let expression = Expression::compile_bool(text, &scope()).unwrap_or_else(|err| panic!("{text}: {err:?}"));
+    let expression =
+        Expression::compile_bool(text, &scope().into()).unwrap_or_else(|err| panic!("{text}: {err:?}"));
     let (args, result) = values();
     expression.eval(&Bindings {
         params: &scope().args,
@@ -79,7 +81,7 @@ fn fails(text: &str, why: &str) {
 
 #[track_caller]
 fn refuses(text: &str, says: &str, at: &str) {
-    let err = Expression::compile_bool(text, &scope()).unwrap_err();
+    let err = Expression::compile_bool(text, &scope().into()).unwrap_err();
     let full = format!("{} {}", err.message, err.hint.clone().unwrap_or_default());
     assert!(full.contains(says), "{text}: {full}");
     assert_eq!(&text[err.span.clone()], at, "{text}: {err:?}");
@@ -143,13 +145,16 @@ fn refuses_what_is_not_there_or_does_not_mix() {
     refuses("args.from.matches('(')", "does not parse", "'('");
     refuses("args.from.matches('(a|b){1000}')", "repeats more than", "'(a|b){1000}'");
     assert!(
-        Expression::compile_bool("args.from <", &scope()).unwrap_err().message.contains("does not parse")
+        Expression::compile_bool("args.from <", &scope().into())
+            .unwrap_err()
+            .message
+            .contains("does not parse")
     );
 }
 
 #[test]
 fn refuses_what_may_cost_too_much_with_the_estimate() {
-    let cost = |text: &str| Expression::compile_bool(text, &scope());
+    let cost = |text: &str| Expression::compile_bool(text, &scope().into());
     assert!(cost("result.rows.all(r, r.pct < 100)").unwrap().cost() < COST_MAX);
     let err = cost("result.rows.all(r, result.rows.exists(q, q.n == r.n))").unwrap_err();
     assert!(err.message.contains("steps; at most 1000000"), "{err:?}");
@@ -185,7 +190,7 @@ fn sources() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn whatever_compiles_can_be_judged(text in sources()) {
-        if let Ok(expression) = Expression::compile_bool(&text, &scope()) {
+        if let Ok(expression) = Expression::compile_bool(&text, &scope().into()) {
             let (args, result) = values();
             let bindings = Bindings { params: &scope().args, args: &args, result: Some(&result), now_unix_ms: None, facts: None };
             if let Judgement::Error(why) = expression.eval(&bindings) {
@@ -196,15 +201,19 @@ proptest! {
 
     #[test]
     fn no_text_breaks_the_checker(text in "\\PC{0,40}") {
-        let _ = Expression::compile_bool(&text, &scope());
+        let _ = Expression::compile_bool(&text, &scope().into());
     }
 }
 
 #[test]
 fn a_short_text_does_not_name_a_large_type_again_and_again() {
-    let scope =
-        Scope { args: vec![field("a", Ty::Tuple(vec![Ty::Bool; 5_000]))], result: None, ..Scope::default() };
+    let scope = Scope {
+        args: [field("a", Ty::Tuple(vec![Ty::Bool; 5_000]))].into(),
+        result: None,
+        ..Scope::default()
+    };
     let once = "args.a == args.a";
+    let scope = scope.into();
     assert!(Expression::compile_bool(once, &scope).is_ok());
     let often = Expression::compile_bool(&[once; 20].join(" && "), &scope).unwrap_err();
     assert!(often.message.contains("more than 100000 parts"), "{often}");
@@ -229,7 +238,7 @@ fn a_period_is_compared_by_its_canonical_text() {
         ("period(args.from, 'week') == ''", "`\"month\"`"),
         ("period(args.from, args.to) == ''", "`\"month\"`"),
     ] {
-        let err = Expression::compile_bool(text, &scope()).unwrap_err();
+        let err = Expression::compile_bool(text, &scope().into()).unwrap_err();
         assert!(err.message.contains(says), "{text}: {err}");
     }
 }

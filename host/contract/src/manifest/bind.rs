@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use toml::Spanned;
@@ -96,9 +97,9 @@ pub(super) fn tool(
     let readable = given.readable(manifest, written, bind.problems);
     let scope = bind.scope(&written_terms, Bounds::of(&args.keywords, &results.keywords), readable.clone());
     // Without the result: these rules are about calls that did not run yet.
-    let of_args = Scope { result: None, ..scope.clone() };
+    let of_args = Arc::new(Scope { result: None, ..scope.clone() });
     let requires = bind.requires(require, &of_args);
-    let cost = requires.iter().fold(0_u64, |sum, require| sum.saturating_add(require.rule.cost()));
+    let cost = requires.iter().fold(0_u64, |sum, require| sum.saturating_add(require.rule.new_cost()));
     let holds = bind.holds(hold, &of_args, cost);
     let rules = requires.iter().map(|require| &require.rule).chain(holds.iter().map(|hold| &hold.rule));
     let rules: Vec<&Expression> = rules.collect();
@@ -128,7 +129,8 @@ pub(super) fn tool(
         confidential: bind.confidential(confidential, function.ty.result.is_some()),
         unused_terms: terms::unused(written, &expect, &scope),
         facts,
-        scope: Some(Box::new(of_args)),
+        scope: Some(of_args),
+        is_known: manifest.is_known,
         compare: compare::rules(manifest, function, compare, bind.problems),
         cache_ms_max: cache::age_ms_max(manifest, cache.as_ref(), effect, bind.problems),
     }
@@ -173,7 +175,7 @@ impl Bind<'_> {
         written.iter().map(|(keyword, value)| (keyword.get_ref().clone(), value.clone())).collect()
     }
 
-    fn requires(&mut self, written: &[WrittenRequire], scope: &Scope) -> Vec<Require> {
+    fn requires(&mut self, written: &[WrittenRequire], scope: &Arc<Scope>) -> Vec<Require> {
         // Each relation has its own bound. All of them run for every call, so their sum has one as well.
         let mut cost = 0u64;
         let mut requires = Vec::new();
@@ -187,7 +189,7 @@ impl Bind<'_> {
                     let without_session = without_session
                         .as_ref()
                         .map_or_else(WithoutSession::default, |choice| *choice.get_ref());
-                    cost = cost.saturating_add(rule.cost());
+                    cost = cost.saturating_add(rule.new_cost());
                     let used = scope.terms.used(that.get_ref()).into_iter();
                     let terms = used.map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
                     let (text, message) = (that.get_ref().clone(), message.clone());
@@ -252,7 +254,7 @@ impl Bind<'_> {
     /// `has_answers` says that the first check is that of `answers`.
     fn checks(&mut self, written: &[Spanned<Rule>], scope: &Scope, has_answers: bool) -> Option<Checks> {
         // A result is judged by itself, so that it can be judged again without its session.
-        let scope = &Scope { facts: Vec::new(), ..scope.clone() };
+        let scope = &Arc::new(Scope { facts: Vec::new(), ..scope.clone() });
         let mut compiled = Vec::with_capacity(written.len());
         // One by one, so that each problem has the place of its own rule.
         for (at, rule) in written.iter().enumerate() {

@@ -105,7 +105,7 @@ pub(super) fn examples_cost<'c>(
     // Saturating: many costly relations and many examples must not wrap around to a small product.
     let cost = contracts.fold(0u64, |sum, contract| {
         let once =
-            contract.requires.iter().fold(0u64, |sum, require| sum.saturating_add(require.rule.cost()));
+            contract.requires.iter().fold(0u64, |sum, require| sum.saturating_add(require.rule.new_cost()));
         sum.saturating_add(once.saturating_mul(contract.examples.len() as u64))
     });
     if cost > EXAMPLES_COST_MAX {

@@ -103,7 +103,8 @@ impl Given {
         (readable, rules): (Vec<Reading>, &[&Expression]),
         problems: &mut Problems,
     ) -> Option<Box<FactRules>> {
-        let is_read = rules.iter().any(|rule| rule.facts().next().is_some());
+        // Asked last: it parses a rule that rests.
+        let is_read = !readable.is_empty() && rules.iter().any(|rule| rule.facts().next().is_some());
         let read = |name: &str| {
             let of = |rule: &&Expression| rule.facts().any(|at| readable[at].name == name);
             rules.iter().any(of)

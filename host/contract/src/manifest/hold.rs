@@ -5,6 +5,7 @@
 //! that it is added to.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -74,7 +75,7 @@ pub fn approvals(number: u32) -> Result<u32, String> {
 }
 
 impl HoldWhen {
-    fn compile(text: &str, scope: &Scope, asks: HoldAsks) -> Result<HoldWhen, ExpressionError> {
+    fn compile(text: &str, scope: &Arc<Scope>, asks: HoldAsks) -> Result<HoldWhen, ExpressionError> {
         let rule = Expression::compile_bool(text, scope)?;
         let used = scope.terms.used(text).into_iter();
         let terms = used.map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
@@ -88,7 +89,11 @@ impl ToolContract {
     /// # Errors
     /// When the expression cannot be used, or all rules of the function together may cost too much.
     pub fn hold(&mut self, function: &Function, when: &str, asks: HoldAsks) -> Result<(), ExpressionError> {
-        let scope = self.scope.get_or_insert_with(|| Box::new(bare_scope(function)));
+        let scope = self.scope.get_or_insert_with(|| Arc::new(bare_scope(function)));
+        if scope.is_known {
+            // Of the author's rules alone.
+            *scope = Arc::new(Scope { is_known: false, ..(**scope).clone() });
+        }
         let hold = HoldWhen::compile(when, scope, asks)?;
         let reads = (hold.rule.facts().next().is_some()).then(|| scope.facts.clone());
         let rules = self.requires.iter().map(|require| &require.rule);
@@ -125,12 +130,22 @@ pub(super) fn bare(
 ) -> ToolContract {
     let facts = given.readable(manifest, &WrittenTool::default(), problems);
     let scope = Scope { facts, ..bare_scope(function) };
-    ToolContract { effect: manifest.effects, scope: Some(Box::new(scope)), ..ToolContract::default() }
+    ToolContract {
+        effect: manifest.effects,
+        scope: Some(Arc::new(scope)),
+        is_known: manifest.is_known,
+        ..ToolContract::default()
+    }
 }
 
 impl Bind<'_> {
     /// The author's rules. `cost` is that of the relations, which run for the same call.
-    pub(super) fn holds(&mut self, written: &[WrittenHold], scope: &Scope, mut cost: u64) -> Vec<HoldWhen> {
+    pub(super) fn holds(
+        &mut self,
+        written: &[WrittenHold],
+        scope: &Arc<Scope>,
+        mut cost: u64,
+    ) -> Vec<HoldWhen> {
         let mut holds = Vec::new();
         for WrittenHold { when, message, approvals: number } in written {
             if let Err(message) = approvals(*number.get_ref()) {
@@ -144,7 +159,7 @@ impl Bind<'_> {
             };
             match HoldWhen::compile(when.get_ref(), scope, asks) {
                 Ok(hold) => {
-                    cost = cost.saturating_add(hold.rule.cost());
+                    cost = cost.saturating_add(hold.rule.new_cost());
                     holds.push(hold);
                 }
                 Err(err) => {

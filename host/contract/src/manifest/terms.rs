@@ -49,7 +49,9 @@ impl Bind<'_> {
 
     /// What rules may name: arguments, result, facts and the terms of the tool.
     pub(super) fn scope(&mut self, written: &WrittenTerms, bounds: Bounds, facts: Vec<Reading>) -> Scope {
-        let scope = Scope { facts, ..check::scope(self.seen, bounds, Terms::default()) };
+        // Terms and facts are read out of rules, which are parsed for it.
+        let is_known = self.manifest.is_known && written.is_empty() && facts.is_empty();
+        let scope = Scope { facts, is_known, ..check::scope(self.seen, bounds, Terms::default()) };
         let texts = written.iter().map(|(name, text)| (name.get_ref().as_str(), text.get_ref().as_str()));
         let (terms, problems) = Terms::compile(&texts.collect(), &scope);
         for (name, err) in problems {

@@ -141,7 +141,11 @@ mod tests {
     }
 
     fn asked(params: Vec<Field>, result: Ty) -> Function {
-        Function { interface: None, name: "was".into(), ty: FunctionTy { params, result: Some(result) } }
+        Function {
+            interface: None,
+            name: "was".into(),
+            ty: FunctionTy { params, result: Some(result) }.into(),
+        }
     }
 
     fn verify(args: &[(&str, &str)]) -> Verify {

@@ -143,7 +143,7 @@ fn untag(branch: &mut Value) {
 /// The schema of free JSON, with what describes the place.
 fn json(free: &Free, schema: &mut Value) {
     let said = schema.as_object().cloned().unwrap_or_default();
-    *schema = free.schema.as_ref().map_or_else(|| json!({}), |schema| schema.schema().clone());
+    *schema = free.schema.as_ref().map_or_else(|| json!({}), |schema| schema.schema());
     // `true` is a schema, too.
     if !schema.is_object() {
         *schema = if *schema == false { json!({"not": {}}) } else { json!({}) };

@@ -52,7 +52,7 @@ fn of_params(params: &[Field]) -> Form {
 /// A contract whose arguments and result are published under other names.
 fn contract(params: &[Field], is_published: bool) -> Contract {
     let ty = FunctionTy { params: params.to_vec(), result: None };
-    let function = Function { interface: None, name: "f".into(), ty };
+    let function = Function { interface: None, name: "f".into(), ty: ty.into() };
     let mut author = crate::manifest::ToolContract::default();
     if is_published {
         author.published.args = Some(of_params(params));
@@ -174,7 +174,7 @@ fn function() -> Function {
         field("contact", option(contact)),
     ];
     let result = Ty::Record(vec![field("total-price", Ty::F64), field("id", Ty::String)]);
-    Function { interface: None, name: "book".into(), ty: FunctionTy { params, result: Some(result) } }
+    Function { interface: None, name: "book".into(), ty: FunctionTy { params, result: Some(result) }.into() }
 }
 
 fn bind(text: &str) -> Result<Contract, String> {
@@ -201,17 +201,17 @@ fn violations(args: Value) -> Vec<airlock_types::violation::Violation> {
 #[test]
 fn agents_see_the_published_schema() {
     let contract = bind(TEXT).unwrap();
-    let properties = &contract.input_schema["properties"];
+    let properties = &contract.input_schema()["properties"];
     let names: Vec<_> = properties.as_object().unwrap().keys().collect();
     assert_eq!(names, ["cabin", "departureDate", "passengers", "via"]);
-    assert_eq!(contract.input_schema["required"], json!(["departureDate", "passengers"]));
+    assert_eq!(contract.input_schema()["required"], json!(["departureDate", "passengers"]));
     let cabin = json!({"anyOf": [{"type": "string", "enum": ["economy", "business plus"]}, {"type": "null"}], "default": "economy"});
     assert_eq!(properties["cabin"], cabin);
     assert_eq!(properties["passengers"]["items"]["required"], json!(["firstName"]));
     let phone = &properties["via"]["anyOf"][0]["anyOf"][1]["properties"];
     assert_eq!(phone["tag"]["enum"], json!(["phone"]));
     assert_eq!(phone["val"]["properties"]["countryCode"]["anyOf"][0]["minimum"], json!(1));
-    let result = contract.result_schema.unwrap();
+    let result = contract.result_schema().unwrap();
     assert_eq!(result["required"], json!(["totalPrice", "id"]));
 }
 
@@ -224,7 +224,7 @@ fn doc_comments_of_cases_have_the_published_values() {
     let docs = FunctionDocs { args: [("cabin".into(), said.into())].into(), ..FunctionDocs::default() };
     let contract = Contract::prepare(&functions[0], author, &docs).unwrap();
     let shown = "The class.\n- economy: at the back\n- business plus: in front";
-    assert_eq!(contract.input_schema["properties"]["cabin"]["description"], shown);
+    assert_eq!(contract.input_schema()["properties"]["cabin"]["description"], shown);
 }
 
 #[test]

@@ -37,8 +37,14 @@ impl Holding {
         let full = if terms.is_empty() { text } else { format!("{text} where {terms}") };
         // Text of an untrusted author, or of the operator: both are shown beside the host's words.
         let message = asks.message.map(|message| clean(&message, NOTE_CHARS_MAX));
-        let is_confidential = rule.reads_any(|place| confidential.touches(true, place));
+        let is_confidential =
+            confidential.has_args() && rule.reads_any(|place| confidential.touches(true, place));
         Holding { rule, full, asks: HoldAsks { message, ..asks }, is_confidential }
+    }
+
+    /// As [`Expression::rest`].
+    pub(super) fn rest(&mut self) {
+        self.rule.rest();
     }
 
     /// Whether it reads nothing, so that it holds every call or none.
@@ -151,7 +157,7 @@ mod tests {
         let function = |name: &str, params, result| Function {
             interface: None,
             name: name.into(),
-            ty: FunctionTy { params, result },
+            ty: FunctionTy { params, result }.into(),
         };
         [function("pay", params, None), function("look", Vec::new(), Some(account))]
     }

@@ -86,7 +86,7 @@ impl Contract {
             self.examples.iter().filter_map(|example| example.args.as_object().cloned()).collect();
         for _ in 0..CHANGES_MAX {
             let mut accepted = Vec::new();
-            for args in from.iter().flat_map(|args| vary::near(args, &self.input_schema, &texts)) {
+            for args in from.iter().flat_map(|args| vary::near(args, &self.input_schema(), &texts)) {
                 trials = trials.saturating_sub(1);
                 if left.is_empty() || trials == 0 {
                     break;
@@ -136,7 +136,7 @@ impl Contract {
             // One by one, and not as a list: there can be many more than are tried.
             let near = |args: &Map<String, Value>| match changes {
                 0 => vec![args.clone()],
-                _ => vary::near(args, &self.input_schema, &texts),
+                _ => vary::near(args, &self.input_schema(), &texts),
             };
             let mut accepted = Vec::new();
             for args in from.iter().flat_map(near) {

@@ -37,6 +37,11 @@ pub(super) enum Met {
 }
 
 impl Requirement {
+    /// As [`Expression::rest`].
+    pub(super) fn rest(&mut self) {
+        self.rule.rest();
+    }
+
     /// Whether it reads nothing, so that it holds for every call or for none.
     pub(super) fn is_constant(&self) -> bool {
         self.rule.is_constant()
@@ -181,7 +186,7 @@ mod tests {
         let params =
             vec![field("trip", trip), field("prices", Ty::List(Box::new(Ty::U32))), field("paid", Ty::U32)];
         let ty = FunctionTy { params, result: None };
-        let function = Function { interface: None, name: "book".into(), ty };
+        let function = Function { interface: None, name: "book".into(), ty: ty.into() };
         let functions = [function];
         let mut contracts = Manifest::parse(TEXT, "contract.toml")
             .and_then(|manifest| manifest.bind(&functions))

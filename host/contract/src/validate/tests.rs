@@ -338,7 +338,8 @@ proptest! {
     fn the_walk_finds_a_fault_where_the_validator_rejects(args in anything()) {
         for schema in schemas() {
             let validator = Validator::new(&schema).unwrap();
-            let found = walk::faults(&validator.schema, &validator.compiled().unwrap().parts, &args);
+            let Compiled { schema, parts, .. } = validator.compiled().unwrap();
+            let found = walk::faults(schema, parts, &args);
             prop_assert_eq!(found.is_empty(), validator.is_valid(&args), "{} {}: {:?}", schema, args, found);
             prop_assert!(found.len() <= VIOLATIONS_MAX);
         }

@@ -252,7 +252,7 @@ fn lowered(tool: &Tool, capabilities: &Capabilities) -> Vec<String> {
 }
 
 fn unchecked(tool: &Tool) -> Vec<String> {
-    let is_unchecked = tool.contract.result_schema.is_some() && tool.contract.checks.told().is_empty();
+    let is_unchecked = tool.contract.result_schema().is_some() && tool.contract.checks.told().is_empty();
     let message = "no expectation: its contract has no `[[tool.NAME.expect]]`, and its types imply none";
     is_unchecked.then(|| message.to_owned()).into_iter().collect()
 }
@@ -326,10 +326,10 @@ fn hidden(tool: &Tool) -> Vec<String> {
 }
 
 fn orders(tool: &Tool) -> Vec<String> {
-    let schemas = [Some(&*tool.contract.input_schema), tool.contract.result_schema.as_ref()];
+    let schemas = [Some(tool.contract.input_schema()), tool.contract.result_schema()];
     let contract = &tool.contract;
     let mut read = vec![contract.description.clone()];
-    schemas.into_iter().flatten().for_each(|schema| descriptions(schema, &mut read));
+    schemas.iter().flatten().for_each(|schema| descriptions(schema, &mut read));
     read.extend(contract.errors.docs.values().cloned());
     read.extend(contract.title.clone());
     read.extend(contract.requires().filter_map(|(_, message)| message.map(str::to_owned)));

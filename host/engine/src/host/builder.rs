@@ -21,7 +21,7 @@ use crate::confinement::Confinement;
 use crate::environment::World;
 use crate::execute::{Execute, Sandbox};
 use crate::generation::{Access, Accesses, Answers, Generation, Holds, Keys, Parts};
-use crate::registry::{LoadEvent, OutOfReach, Purpose, Threads};
+use crate::registry::{LoadEvent, OutOfReach, Purpose, Registry, Threads};
 use crate::sandbox::compiler::Compiler;
 use crate::sandbox::engine::Backend;
 use crate::secret::{Seal, Unseal};
@@ -239,6 +239,7 @@ impl<'w> HostBuilder<'w> {
             environment: &*environment,
             purpose,
             out_of_reach: &OutOfReach::new(),
+            older: &Registry::default(),
         };
         let (registry, served) = first_loaded(&file, &means, watch, (leaves_out_broken, asks_lock)).await?;
         let journal = journal.await.map_err(panicked)??;

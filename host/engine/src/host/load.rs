@@ -40,6 +40,8 @@ pub(super) struct Means<'a> {
     pub(super) purpose: Purpose,
     /// The entries that this process does not reach.
     pub(super) out_of_reach: &'a OutOfReach,
+    /// What is served now, whose code is taken over where it links alike.
+    pub(super) older: &'a Registry,
 }
 
 /// Opens the compile cache and loads the registry's tools.
@@ -51,7 +53,8 @@ pub(super) async fn load(
     means: &Means<'_>,
     watch: &(dyn Fn(LoadEvent) + Sync),
 ) -> Result<Registry, OpenError> {
-    let Means { engine, capabilities, compiler, apart, threads, environment, purpose, out_of_reach } = *means;
+    let Means { engine, capabilities, compiler, apart, threads, environment, purpose, out_of_reach, older } =
+        *means;
     let cache = cache(file, compiler, threads).await?;
     // Read at each load, so that a reload finds a new value. Only here: who looks at tools needs no secret.
     let read = {
@@ -60,8 +63,20 @@ pub(super) async fn load(
     };
     let capabilities = &step(threads, "reading secrets", read).await?;
     let (signed, now_s) = (&signed(file, threads).await?, environment.wall().as_secs());
-    let loading =
-        Loading { engine, capabilities, cache, threads, apart, watch, purpose, now_s, signed, out_of_reach };
+    let older = &older.code();
+    let loading = Loading {
+        engine,
+        capabilities,
+        cache,
+        threads,
+        apart,
+        watch,
+        purpose,
+        now_s,
+        signed,
+        out_of_reach,
+        older,
+    };
     loaded(file, &loading).await
 }
 
@@ -255,9 +270,20 @@ pub async fn load_registry(
     let cache = cache(file, &Compiler::default(), &threads).await?;
     let (signed, now_s) = (&signed(file, &threads).await?, World::new().wall().as_secs());
     let (engine, capabilities, threads, purpose) = (&engine, &capabilities, &threads, Purpose::Look);
-    let (apart, out_of_reach) = (None, &OutOfReach::new());
-    let loading =
-        Loading { engine, capabilities, cache, threads, apart, watch, purpose, now_s, signed, out_of_reach };
+    let (apart, out_of_reach, older) = (None, &OutOfReach::new(), &Registry::default().code());
+    let loading = Loading {
+        engine,
+        capabilities,
+        cache,
+        threads,
+        apart,
+        watch,
+        purpose,
+        now_s,
+        signed,
+        out_of_reach,
+        older,
+    };
     loaded(file, &loading).await
 }
 

@@ -97,6 +97,7 @@ impl Host {
             environment: &*self.parts.environment,
             purpose: self.purpose,
             out_of_reach,
+            older: &self.older().registry,
         };
         // Everything that can fail or wait comes before the lock on `accesses` is taken.
         let loaded = load(file, &means, &|_| {}).await?;

@@ -20,7 +20,7 @@ use crate::sandbox::cache::{Cache, Lookup};
 use crate::sandbox::compile::CompileError;
 use crate::sandbox::run;
 use crate::sandbox::run::{LinkError, Linked, Outside, RunError};
-use airlock_contract::component::Function;
+use airlock_contract::component::{ComponentInfo, Function};
 use airlock_types::environment::{SharedEnvironment, ms};
 
 /// For how long a try that failed answers those who come after it. It may have kept a core busy for as long as a compile process
@@ -55,8 +55,8 @@ pub(crate) struct Code {
     pub(crate) engine: Engine,
     pub(crate) cache: Arc<Cache>,
     pub(crate) capabilities: Capabilities,
-    /// The thread that runs blocking steps.
-    pub(crate) steps: Lane,
+    /// The thread that maps and links it for its first call.
+    pub(crate) thread: Lane,
     pub(crate) component: Arc<Component>,
     /// Digest of what is executed, under which the cache keeps the code.
     pub(crate) executed: String,
@@ -139,6 +139,34 @@ impl Runnable {
 }
 
 impl Code {
+    /// Whether it is linked, and linking what is executed of another component for these allowances would come to the same.
+    /// Needs the same engine. What the forms reach besides code is not part of it.
+    pub(crate) fn is_linked_for(
+        &self,
+        executed: &str,
+        info: &ComponentInfo,
+        bindings: &BTreeMap<String, Binding>,
+        allowances: &Allowances,
+    ) -> bool {
+        let own = &self.component.info;
+        self.ready.get().is_some()
+            && self.executed == executed
+            && (&own.functions, &own.imports) == (&info.functions, &info.imports)
+            && self.bindings == *bindings
+            && self.allowances.forms() == allowances.forms()
+    }
+
+    /// The same, linked as the older code of [`Code::is_linked_for`]. Reaches what it was made with, and not what the older
+    /// one did: secrets were read again.
+    pub(crate) fn taking_over(self, older: &Code) -> Code {
+        let ready = older.ready.get().map(|Ready { linked, exports }| {
+            let linked = linked.iter().zip(&self.outside);
+            let linked = linked.map(|(linked, outside)| linked.clone().reaching(outside.clone())).collect();
+            Ready { linked, exports: exports.clone() }
+        });
+        Code { ready: OnceCell::new_with(ready), ..self }
+    }
+
     /// Maps and links the component, unless that is done.
     async fn make_ready(self: &Arc<Self>, environment: &SharedEnvironment) -> Result<(), Failed> {
         let (code, clock) = (self.clone(), environment.clone());
@@ -184,8 +212,14 @@ impl Code {
         }
     }
 
+    /// The same, linked to mapped code.
+    pub(crate) fn linked_to(self, mapped: &Mapped) -> Result<Code, CodeError> {
+        let ready = self.link(mapped)?;
+        Ok(Code { ready: OnceCell::new_with(Some(ready)), ..self })
+    }
+
     /// Links mapped code for each form.
-    pub(crate) fn link(&self, mapped: &Mapped) -> Result<Ready, CodeError> {
+    fn link(&self, mapped: &Mapped) -> Result<Ready, CodeError> {
         let link = |(effective, outside): (_, &Outside)| {
             let (info, bindings) = (&self.component.info, &self.bindings);
             run::link(&self.engine, &self.capabilities, mapped, info, effective, bindings, outside.clone())
@@ -205,6 +239,6 @@ impl Code {
         work: impl FnOnce(&Code) -> T + Send + 'static,
     ) -> Result<T, CodeError> {
         let code = self.clone();
-        Ok(self.steps.run_within(STEP_MAX, move || work(&code)).await?)
+        Ok(self.thread.run_within(STEP_MAX, move || work(&code)).await?)
     }
 }

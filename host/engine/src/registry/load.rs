@@ -15,7 +15,7 @@ mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -24,6 +24,7 @@ use toml::Spanned;
 use wasmtime::Engine;
 
 use super::Registry;
+use super::code::Code;
 use super::tool::Component;
 use crate::blocking::Lanes;
 use crate::capability;
@@ -54,11 +55,18 @@ pub(crate) const STEP_MAX: Duration = Duration::from_secs(30);
 /// included, so that repeated reloads take no more.
 const STEP_THREADS_MAX: usize = 64;
 
+/// Most threads that first calls may hold while they map and link code. Each entry holds at most one, beside the one for
+/// loading it.
+const FIRST_CALL_THREADS_MAX: usize = 32;
+
 /// The threads for blocking work of a host. They outlive a reload, since a stuck thread does.
 #[derive(Debug)]
 pub(crate) struct Threads {
     /// For steps of loading; the key is the entry.
     pub(crate) steps: Lanes,
+    /// For mapping and linking the code of a first call; the key is the entry. Apart from the steps of loading: a reload that
+    /// hangs on the disk of a component must not stop its calls, whose code is in the cache.
+    pub(crate) first_calls: Lanes,
     /// For file accesses of tools; the key is the entry.
     pub(crate) files: Lanes,
     /// For looking up the names of hosts; the key is the entry.
@@ -69,6 +77,7 @@ impl Default for Threads {
     fn default() -> Threads {
         Threads {
             steps: Lanes::new(STEP_THREADS_MAX, 1),
+            first_calls: Lanes::new(FIRST_CALL_THREADS_MAX, 1),
             files: Lanes::new(capability::THREADS_ALL_TOOLS, capability::THREADS_PER_TOOL),
             names: Lanes::new(http::THREADS_ALL_TOOLS, http::THREADS_PER_TOOL),
         }
@@ -109,6 +118,8 @@ pub struct Loading<'a> {
     pub(crate) signed: &'a BTreeSet<String>,
     /// The entries that this process does not reach, by key. They count as broken, and are not read.
     pub(crate) out_of_reach: &'a OutOfReach,
+    /// The code that is served now, by the key of the entry. What links alike is taken over and not linked again.
+    pub(crate) older: &'a BTreeMap<String, Arc<Code>>,
 }
 
 /// The entries of a registry that a process does not reach any more, by key, each with its problems.
@@ -225,9 +236,10 @@ fn entries<'l>(file: &ConfigFile, loading: &'l Loading<'_>) -> Vec<BoxFuture<'l,
     // Shared by the threads of all entries, which may outlive the load.
     let shared = Arc::new(file.clone());
     let Places { lines, texts } = file.places();
-    let (lines, texts) = (Arc::new(lines), Arc::new(texts));
+    let (lines, texts, state) = (Arc::new(lines), Arc::new(texts), Arc::new(OnceLock::new()));
     let entry = |(key, config): (&Spanned<String>, &ToolConfig)| Entry {
         file: shared.clone(),
+        state: state.clone(),
         lines: lines.clone(),
         texts: texts.clone(),
         key: key.clone(),
@@ -236,6 +248,8 @@ fn entries<'l>(file: &ConfigFile, loading: &'l Loading<'_>) -> Vec<BoxFuture<'l,
         capabilities: loading.capabilities.clone(),
         cache: loading.cache.clone(),
         steps: loading.threads.steps.of(key.get_ref()),
+        first_calls: loading.threads.first_calls.of(key.get_ref()),
+        older: loading.older.get(key.get_ref()).cloned(),
         lanes: ToolLanes {
             files: loading.threads.files.of(key.get_ref()),
             names: loading.threads.names.of(key.get_ref()),

@@ -10,6 +10,7 @@ mod description;
 mod document;
 mod entry;
 
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 
@@ -58,6 +59,8 @@ pub(crate) struct Known {
     pub(crate) info: ComponentInfo,
     /// Digest of what is executed of it, in hex.
     pub(crate) executed: String,
+    /// The functions whose contracts this build has judged and found to be right, by their full addresses.
+    pub(crate) judged: BTreeSet<String>,
 }
 
 /// The result of a cache look-up.
@@ -154,16 +157,17 @@ impl Cache {
         }
     }
 
-    /// Keeps the description of a component that was loaded, so that it is read once.
+    /// Keeps the description of a component that was loaded, so that it is read once. `judged` are the functions whose
+    /// contracts were found to be right.
     pub(crate) fn keep_description(
         &self,
         engine: &Engine,
-        digest: &str,
-        info: &ComponentInfo,
+        (digest, info): (&str, &ComponentInfo),
         executed: &str,
+        judged: &BTreeSet<String>,
     ) {
         // The next load reads it again. What cannot be written here was not needed for this one.
-        if let Err(err) = self.description(engine, digest).keep(info, executed) {
+        if let Err(err) = self.description(engine, digest).keep(info, executed, judged) {
             tracing::warn!("the compile cache cannot keep the description of a component: {err}");
         }
     }

@@ -139,7 +139,7 @@ impl<'a> Reader<'a> {
             // The bound is on tools. Hidden exports are bounded with the whole description, where the answer is sent.
             Ok(ty) if self.info.functions.len() < FUNCTIONS_MAX => {
                 let interface = interface.map(str::to_owned);
-                self.info.functions.push(Function { interface, name: name.to_owned(), ty });
+                self.info.functions.push(Function { interface, name: name.to_owned(), ty: ty.into() });
             }
             Ok(_) => return Err(DescribeError::Functions),
             Err(reason) => self.info.hidden.push(Hidden { name: full, reason }),

@@ -126,6 +126,14 @@ impl Outside {
     }
 }
 
+impl Linked {
+    /// The same code, which reaches something else.
+    pub(crate) fn reaching(self, outside: Outside) -> Linked {
+        let Outside { lane, upstream, keyvalues } = outside;
+        Linked { lane, upstream, keyvalues, ..self }
+    }
+}
+
 /// Links a component. `bindings` are the registry's declarations, by name, for imports that no capability owns.
 pub(crate) fn link(
     engine: &Engine,

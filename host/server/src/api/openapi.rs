@@ -165,8 +165,8 @@ fn outcomes() -> BTreeMap<String, Value> {
 fn answer(contract: &Contract) -> Value {
     let mut known = json!({"properties": {"status": reply::schema::answered()}});
     // Written out: references of a schema begin at the root of the document, and `$defs` of a tool are not there.
-    if let Some(result) = &contract.result_schema {
-        known["properties"]["result"] = result.clone();
+    if let Some(result) = contract.result_schema() {
+        known["properties"]["result"] = result;
         known["required"] = json!(["result"]);
     }
     json!({"allOf": [{"$ref": format!("#{SCHEMAS}/{}", Reply::schema_name())}, known]})
@@ -176,7 +176,7 @@ fn operation(tool: &Tool) -> Value {
     let contract = &tool.contract;
     let mut responses: Map<String, Value> = outcomes().into_iter().collect();
     responses.insert("200".into(), success("An answer", &answer(contract)));
-    let mut body = body(&contract.input_schema);
+    let mut body = body(&contract.input_schema());
     if !contract.examples.is_empty() {
         let example = |(i, example): (usize, &airlock_contract::manifest::Example)| {
             (format!("example{}", i + 1), json!({"value": example.args}))

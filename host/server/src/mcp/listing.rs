@@ -42,7 +42,7 @@ pub(super) fn tool(tool: &Registered) -> Tool {
     let mut listed = Tool::new_with_raw(
         tool.name.to_string(),
         Some(tool.description().into_owned().into()),
-        Arc::new(object((*contract.input_schema).clone())),
+        Arc::new(object(contract.input_schema())),
     )
     .with_raw_output_schema(Arc::new(object(output_schema(contract))))
     .with_annotations(annotations(tool));

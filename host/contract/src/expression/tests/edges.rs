@@ -38,7 +38,8 @@ fn scope() -> Scope {
             field("numbers", list(Ty::U32)),
             field("nans", list(Ty::F64)),
             field("text", Ty::String),
-        ],
+        ]
+        .into(),
         result: None,
         ..Scope::default()
     }
@@ -73,7 +74,8 @@ fn values(items: u32) -> Vec<Val> {
 
 fn judge_with(text: &str, args: &[Val]) -> Judgement {
     let scope = scope();
-    let expression = Expression::compile_bool(text, &scope).unwrap_or_else(|err| panic!("{text}: {err:?}"));
+    let expression =
+        Expression::compile_bool(text, &scope.clone().into()).unwrap_or_else(|err| panic!("{text}: {err:?}"));
     expression.eval(&Bindings { params: &scope.args, args, result: None, now_unix_ms: None, facts: None })
 }
 
@@ -90,7 +92,7 @@ fn fails(text: &str, why: &str) {
 #[track_caller]
 fn errs(text: &str, why: &str) {
     // What reads nothing is refused when it is compiled.
-    if let Err(err) = Expression::compile_bool(text, &scope()) {
+    if let Err(err) = Expression::compile_bool(text, &scope().into()) {
         return assert_eq!(err.message, format!("it never has a value: {why}"), "{text}");
     }
     assert_eq!(judge_with(text, &values(4)), Judgement::Error(Explanation(why.into())), "{text}");
@@ -98,7 +100,7 @@ fn errs(text: &str, why: &str) {
 
 #[track_caller]
 fn refuses(text: &str, says: &str, at: &str) {
-    let err = Expression::compile_bool(text, &scope()).unwrap_err();
+    let err = Expression::compile_bool(text, &scope().into()).unwrap_err();
     let full = format!("{} {}", err.message, err.hint.clone().unwrap_or_default());
     assert!(full.contains(says), "{text}: {full}");
     assert_eq!(&text[err.span.clone()], at, "{text}: {err:?}");
@@ -114,7 +116,7 @@ fn text_that_would_exhaust_the_stack_is_refused() {
         format!("{} == 1", vec!["1"; 900].join("+")),
         format!("{} == 1", vec!["1"; 500].join("?1:")),
     ] {
-        let err = Expression::compile_bool(&text, &scope()).unwrap_err();
+        let err = Expression::compile_bool(&text, &scope().into()).unwrap_err();
         assert!(text.get(err.span.clone()).is_some(), "{err:?}");
         assert!(err.message.len() < 300, "{err:?}");
     }
@@ -136,7 +138,7 @@ fn integers_that_leave_128_bits_are_errors_not_panics() {
     errs(&format!("-{least} > 0"), &format!("`-{least}` has no value"));
     errs(&format!("abs({least}) > 0"), &format!("`abs({least})` has no value"));
     for text in [format!("{least} / -1 > 0"), "1 / 0 == 1 || 1 % 0 == 1".to_owned()] {
-        let err = Expression::compile_bool(&text, &scope()).unwrap_err();
+        let err = Expression::compile_bool(&text, &scope().into()).unwrap_err();
         assert!(err.message.starts_with("it never has a value: "), "{text}: {err}");
     }
     holds(&format!("{least} == -170141183460469231731687303715884105728.0"));
@@ -293,7 +295,7 @@ fn truth() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn well_typed_terms_never_panic_and_never_mistake_a_type(text in truth()) {
-        if let Ok(expression) = Expression::compile_bool(&text, &scope()) {
+        if let Ok(expression) = Expression::compile_bool(&text, &scope().into()) {
             let judged = expression.eval(&Bindings { params: &scope().args, args: &values(3), result: None, now_unix_ms: None, facts: None });
             if let Judgement::Error(why) = judged {
                 prop_assert!(why.0.contains("has no value") || why.0.contains("steps"), "{text}: {why}");
@@ -310,7 +312,7 @@ proptest! {
         ]), 0..24)
     ) {
         let text = tokens.concat();
-        if let Err(err) = Expression::compile_bool(&text, &scope()) {
+        if let Err(err) = Expression::compile_bool(&text, &scope().into()) {
             prop_assert!(text.get(err.span.clone()).is_some(), "{text}: {err:?}");
         }
     }

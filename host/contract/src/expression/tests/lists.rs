@@ -7,13 +7,15 @@ fn scope() -> Scope {
             field("legs", Ty::List(Box::new(leg))),
             field("marks", Ty::List(Box::new(Ty::Option(Box::new(Ty::S64))))),
             field("floats", Ty::List(Box::new(Ty::F64))),
-        ],
+        ]
+        .into(),
         ..Scope::default()
     }
 }
 
 fn judge_with(text: &str, floats: &[f64]) -> Judgement {
-    let expression = Expression::compile_bool(text, &scope()).unwrap_or_else(|err| panic!("{text}: {err:?}"));
+    let expression =
+        Expression::compile_bool(text, &scope().into()).unwrap_or_else(|err| panic!("{text}: {err:?}"));
     let leg = |code: &str, price, weight| {
         Val::Record(vec![
             ("code".into(), Val::String(code.into())),
@@ -49,7 +51,7 @@ fn fails(text: &str, why: &str) {
 #[track_caller]
 fn has_no_value(text: &str, why: &str) {
     // What reads nothing is refused when it is compiled.
-    if let Err(err) = Expression::compile_bool(text, &scope()) {
+    if let Err(err) = Expression::compile_bool(text, &scope().into()) {
         return assert_eq!(err.message, format!("it never has a value: {why}"), "{text}");
     }
     assert_eq!(judge_with(text, &[]), Judgement::Error(Explanation(why.into())), "{text}");
@@ -57,7 +59,7 @@ fn has_no_value(text: &str, why: &str) {
 
 #[track_caller]
 fn refuses(text: &str, says: &str) {
-    let err = Expression::compile_bool(text, &scope()).unwrap_err();
+    let err = Expression::compile_bool(text, &scope().into()).unwrap_err();
     assert!(err.message.contains(says), "{text}: {err}");
 }
 
@@ -120,7 +122,7 @@ fn a_fold_takes_what_it_can_use() {
 
 #[test]
 fn a_fold_costs_what_it_walks() {
-    let cost = |text: &str| Expression::compile_bool(text, &scope()).unwrap().cost();
+    let cost = |text: &str| Expression::compile_bool(text, &scope().into()).unwrap().cost();
     assert!(cost("sum(args.floats) > 0.0") > LIST_ITEMS);
     assert!(
         cost("count(distinct(args.legs.map(l, l.code))) > 0") > cost("sum(args.legs.map(l, l.price)) > 0")

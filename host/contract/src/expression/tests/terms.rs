@@ -3,14 +3,14 @@ use std::collections::BTreeMap;
 use super::*;
 
 fn compile(terms: &[(&str, &str)]) -> (Terms, Vec<(String, ExpressionError)>) {
-    Terms::compile(&terms.iter().copied().collect::<BTreeMap<_, _>>(), &scope())
+    Terms::compile(&terms.iter().copied().collect::<BTreeMap<_, _>>(), &scope().into())
 }
 
 #[track_caller]
 fn check(terms: &[(&str, &str)], text: &str, expect: Judgement) {
     let (terms, problems) = compile(terms);
     assert!(problems.is_empty(), "{problems:?}");
-    let expression = Expression::compile_bool(text, &Scope { terms, ..scope() }).unwrap();
+    let expression = Expression::compile_bool(text, &Scope { terms, ..scope() }.into()).unwrap();
     let (args, result) = values();
     let bindings = Bindings {
         params: &scope().args,
@@ -73,7 +73,10 @@ fn terms_that_name_each_other_cost_what_they_do_together() {
 #[test]
 fn a_term_of_the_result_is_not_known_before_it() {
     let (terms, _) = compile(&[("total", "sum(result.rows.map(r, r.n))"), ("twice", "total * 2")]);
-    let err = Expression::compile_bool("twice > 0", &Scope { terms: terms.clone(), result: None, ..scope() });
+    let err = Expression::compile_bool(
+        "twice > 0",
+        &Scope { terms: terms.clone(), result: None, ..scope() }.into(),
+    );
     assert!(err.unwrap_err().message.contains("reads the result"));
     let used = terms.used("twice > 0");
     assert_eq!(used.keys().copied().collect::<Vec<_>>(), ["total", "twice"]);
@@ -83,8 +86,8 @@ fn a_term_of_the_result_is_not_known_before_it() {
 fn a_rule_says_which_place_it_is_about() {
     let trip = Ty::Record(vec![field("from", Ty::String), field("to", Ty::String)]);
     let bags = Ty::List(Box::new(Ty::Record(vec![field("weight-kg", Ty::U8)])));
-    let args = vec![field("my-trip", trip), field("bags", bags), field("n", Ty::U32)];
-    let scope = Scope { args, result: Some(Ty::U32), ..Scope::default() };
+    let args = [field("my-trip", trip), field("bags", bags), field("n", Ty::U32)].into();
+    let scope = Scope { args, result: Some(Arc::new(Ty::U32)), ..Scope::default() };
     let terms = BTreeMap::from([("heaviest", "max(args.bags.map(b, b.weight_kg))")]);
     let (terms, _) = Terms::compile(&terms, &scope);
     let scope = Scope { terms, ..scope };
@@ -100,7 +103,8 @@ fn a_rule_says_which_place_it_is_about() {
         ("args.n < result", ""),
         ("1 < 2", ""),
     ] {
-        let found = Expression::compile_bool(text, &scope).unwrap().place().unwrap_or_default();
+        let found =
+            Expression::compile_bool(text, &scope.clone().into()).unwrap().place().unwrap_or_default();
         assert_eq!(found.to_string(), place, "{text}");
     }
 }

@@ -23,15 +23,20 @@ fn scope() -> Scope {
             field("until", Ty::String),
             field("plain", Ty::String),
             field("nights", Ty::U32),
-        ],
-        result: Some(Ty::Record(vec![field("seen", Ty::String)])),
-        bounds: Bounds::of(&args.into_iter().chain(moments).collect(), &results.into_iter().collect()),
+        ]
+        .into(),
+        result: Some(Arc::new(Ty::Record(vec![field("seen", Ty::String)]))),
+        bounds: Arc::new(Bounds::of(
+            &args.into_iter().chain(moments).collect(),
+            &results.into_iter().collect(),
+        )),
         ..Scope::default()
     }
 }
 
 fn judge_at(text: &str, now_unix_ms: Option<u64>) -> Judgement {
-    let expression = Expression::compile_bool(text, &scope()).unwrap_or_else(|err| panic!("{text}: {err:?}"));
+    let expression =
+        Expression::compile_bool(text, &scope().into()).unwrap_or_else(|err| panic!("{text}: {err:?}"));
     let string = |text: &str| Val::String(text.into());
     let leg = |day: &str| Val::Record(vec![("day".into(), string(day))]);
     let args = [
@@ -66,7 +71,7 @@ fn fails(text: &str, why: &str) {
 #[track_caller]
 fn has_no_value(text: &str, why: &str) {
     // What reads nothing is refused when it is compiled.
-    if let Err(err) = Expression::compile_bool(text, &scope()) {
+    if let Err(err) = Expression::compile_bool(text, &scope().into()) {
         return assert_eq!(err.message, format!("it never has a value: {why}"), "{text}");
     }
     assert_eq!(judge_at(text, Some(NOW)), Judgement::Error(Explanation(why.into())), "{text}");
@@ -74,7 +79,7 @@ fn has_no_value(text: &str, why: &str) {
 
 #[track_caller]
 fn refuses(text: &str, says: &str) {
-    let err = Expression::compile_bool(text, &scope()).unwrap_err();
+    let err = Expression::compile_bool(text, &scope().into()).unwrap_err();
     let full = format!("{} {}", err.message, err.hint.unwrap_or_default());
     assert!(full.contains(says), "{text}: {full}");
 }
@@ -122,7 +127,7 @@ fn the_time_is_that_of_the_call() {
 
 #[test]
 fn a_rule_says_whether_it_reads_the_time() {
-    let reads = |text: &str| Expression::compile_bool(text, &scope()).unwrap().reads_time();
+    let reads = |text: &str| Expression::compile_bool(text, &scope().into()).unwrap().reads_time();
     assert!(reads("args.out >= today('UTC')") && reads("args.legs.exists(l, timestamp(l.day) > now)"));
     assert!(!reads("args.out >= '2024-01-01'") && !reads("period('last month') == null"));
 }

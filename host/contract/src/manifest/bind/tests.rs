@@ -9,7 +9,7 @@ fn functions() -> Vec<Function> {
     let result = Ty::Record(vec![field("rows", Ty::List(Box::new(row)))]);
     let params = vec![field("max-items", Ty::U32), field("period", Ty::String)];
     let ty = FunctionTy { params, result: Some(result) };
-    vec![Function { interface: None, name: "find".into(), ty }]
+    vec![Function { interface: None, name: "find".into(), ty: ty.into() }]
 }
 
 #[track_caller]
@@ -43,7 +43,8 @@ fn an_expression_costs_what_its_arguments_may_hold() {
     let field = |name: &str, ty| Field { name: name.into(), ty };
     let (codes, flights) = (Ty::List(Box::new(Ty::String)), Ty::Record(vec![field("code", Ty::String)]));
     let params = vec![field("flights", Ty::List(Box::new(flights))), field("codes", codes)];
-    let functions = [Function { interface: None, name: "f".into(), ty: FunctionTy { params, result: None } }];
+    let functions =
+        [Function { interface: None, name: "f".into(), ty: FunctionTy { params, result: None }.into() }];
     let pairs = "args.flights.all(f, args.codes.exists_one(c, c == f.code))";
     let bind = |bounds: &str| {
         let text = format!("{bounds}[[tool.f.require]]\nthat = '{pairs}'\n");

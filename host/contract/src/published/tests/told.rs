@@ -71,7 +71,7 @@ fn doc_comments_name_fields_as_they_are_published_and_units_follow_sentences() {
                 [tool.book-flight.args.weight]\nunit = \"kg\"\n";
     let contract = documented(text, &function(), &docs).unwrap();
     assert_eq!(contract.description, "Books for `departureDate`.");
-    let weight = &contract.input_schema["properties"]["weight"]["description"];
+    let weight = &contract.input_schema()["properties"]["weight"]["description"];
     assert_eq!(weight, "Of all bags after `departureDate`. In kg.");
 }
 

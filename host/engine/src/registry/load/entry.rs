@@ -16,11 +16,10 @@ pub(super) mod secrets;
 mod signed;
 mod tool;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use tokio::sync::OnceCell;
 use toml::Spanned;
 use wasmtime::Engine;
 
@@ -64,8 +63,14 @@ pub(super) struct Entry {
     pub(super) capabilities: Capabilities,
     /// The thread that runs the blocking steps.
     pub(super) steps: Lane,
+    /// The thread that maps and links its code for a first call.
+    pub(super) first_calls: Lane,
+    /// The code of this entry that is served now. None where nothing is to run.
+    pub(super) older: Option<Arc<Code>>,
     /// The threads for blocking work of the tools.
     pub(super) lanes: ToolLanes,
+    /// The state folder, resolved by the first entry that asks. None if it is not there.
+    pub(super) state: Arc<OnceLock<Option<PathBuf>>>,
     /// The line of each setting of tools and callers.
     pub(super) lines: Arc<BTreeMap<String, usize>>,
     /// The texts of these settings.
@@ -112,10 +117,15 @@ impl Entry {
     /// of entries.
     fn begin(&self) -> Result<Begun, Diagnostics> {
         let (mut source, authentic) = self.read()?;
-        let Some(Known { info, executed }) = source.known() else {
+        let Some(Known { info, executed, judged }) = source.known() else {
             return Ok(Begun::Unknown(source, authentic));
         };
-        let prepared = self.prepare(info, source.digest().to_owned(), authentic)?;
+        let prepared = self.prepare((info, &judged), source.digest().to_owned(), authentic)?;
+        self.note_judged(&prepared, judged, &executed);
+        if let Some(older) = self.linked_alike(&prepared, &executed) {
+            let (code, tools) = self.code(prepared, executed)?;
+            return Ok(Begun::Loaded(runnable(&code.taking_over(older).into(), tools)));
+        }
         match self.purpose {
             Purpose::Look => Ok(Begun::Loaded(prepared.tools)),
             Purpose::Run if self.waits_for_calls(&prepared, &executed) => {
@@ -124,6 +134,31 @@ impl Entry {
             }
             Purpose::Run | Purpose::Prove => Ok(Begun::Prepared(source, prepared, executed)),
         }
+    }
+
+    /// The code that is served now, if linking it for these tools would come to the same.
+    fn linked_alike(&self, prepared: &Prepared, executed: &str) -> Option<&Code> {
+        let Prepared { tools: _, component, bindings, allowances } = prepared;
+        let older = self.older.as_deref().filter(|older| Engine::same(&older.engine, &self.engine))?;
+        older.is_linked_for(executed, &component.info, bindings, allowances).then_some(older)
+    }
+
+    /// Notes that the contracts of these tools are right, unless the cache knows it. A registry may show other functions of a
+    /// component than the one before it.
+    fn note_judged(&self, prepared: &Prepared, mut judged: BTreeSet<String>, executed: &str) {
+        let (before, shown) = (judged.len(), prepared.shown());
+        judged.extend(shown);
+        if judged.len() > before && self.purpose != Purpose::Look {
+            let Component { digest, info, .. } = &*prepared.component;
+            self.cache.keep_description(&self.engine, (digest, info), executed, &judged);
+        }
+    }
+
+    /// Whether this build has judged the contracts of all functions that the entry shows.
+    fn is_judged(&self, info: &ComponentInfo, judged: &BTreeSet<String>) -> bool {
+        let functions = self.config.functions.as_ref().map(Spanned::get_ref);
+        let named = name::assign(self.key.get_ref(), functions, &info.functions);
+        named.is_ok_and(|named| named.iter().all(|(_, function)| judged.contains(&function.full_address())))
     }
 
     /// Whether nothing but the code is left to find, so that a first call can do it. What was linked once by this version
@@ -146,7 +181,7 @@ impl Entry {
             failed => failed,
         })?;
         let digest = source.digest().to_owned();
-        let prepared = self.aside(|entry| entry.prepare(info, digest, authentic)).await?;
+        let prepared = self.aside(|entry| entry.prepare((info, &BTreeSet::new()), digest, authentic)).await?;
         match self.purpose {
             Purpose::Look => Ok((prepared.tools, true)),
             Purpose::Run | Purpose::Prove => self.finish(source, prepared, None, watch).await,
@@ -172,15 +207,20 @@ impl Entry {
             }
         };
         let link = move |entry: &Entry| {
+            let shown = prepared.shown().collect();
+            let older = entry.linked_alike(&prepared, &executed);
             let (code, tools) = entry.code(prepared, executed)?;
-            let ready = code.link(&mapped).map_err(|err| entry.unready(&err))?;
+            let code = match older {
+                Some(older) => code.taking_over(older),
+                None => code.linked_to(&mapped).map_err(|err| entry.unready(&err))?,
+            };
             // Only of components that can be loaded: what is refused leaves nothing behind. One that named the code of another
             // component was not written by this program.
             if known.as_deref() != Some(&code.executed) {
                 let Component { digest, info, .. } = &*code.component;
-                entry.cache.keep_description(&entry.engine, digest, info, &code.executed);
+                entry.cache.keep_description(&entry.engine, (digest, info), &code.executed, &shown);
             }
-            Ok(runnable(&Arc::new(Code { ready: OnceCell::new_with(Some(ready)), ..code }), tools))
+            Ok(runnable(&Arc::new(code), tools))
         };
         Ok((self.aside(link).await?, cached))
     }
@@ -223,8 +263,8 @@ impl Entry {
 
     fn is_of_state(&self, path: &Path) -> bool {
         // Resolved, so that a link into the state folder is found.
-        let real = self.file.state().canonicalize().and_then(|state| Ok((path.canonicalize()?, state)));
-        real.is_ok_and(|(path, state)| path.starts_with(state))
+        let state = self.state.get_or_init(|| self.file.state().canonicalize().ok());
+        state.as_ref().is_some_and(|state| path.canonicalize().is_ok_and(|path| path.starts_with(state)))
     }
 
     fn path(&self) -> PathBuf {
@@ -296,9 +336,10 @@ impl Entry {
     }
 
     /// Turns a description into tools without code: contract, grants, imports, names, then one tool for each function.
+    /// `judged` are the functions whose contracts are known to be right.
     fn prepare(
         &self,
-        info: ComponentInfo,
+        (info, judged): (ComponentInfo, &BTreeSet<String>),
         digest: String,
         authentic: Authentic,
     ) -> Result<Prepared, Diagnostics> {
@@ -307,7 +348,7 @@ impl Entry {
         if let Some(unsupported) = &info.unsupported {
             return Err(self.unusable(&CompileError::Unsupported(unsupported.clone())));
         }
-        let author = author(&path, &info);
+        let author = author(&path, &info, self.is_judged(&info, judged));
         let mut author = author.map_err(|problems| signed::instead(self, &authentic, problems))?;
         // Before anything that the component says is believed.
         let signed = signed::judge(self, authentic, &info)?;

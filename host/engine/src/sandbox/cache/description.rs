@@ -3,6 +3,8 @@
 //! Bound to the whole file of the component, its contract included.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -10,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use super::Known;
 use super::document;
 use super::document::Unusable;
+use airlock_contract::BUILD;
 use airlock_contract::component::{COMPONENT_INFO_BYTES_MAX, ComponentInfo};
 
-/// Most bytes of the file: a description, plus the digests.
-const BYTES_MAX: u64 = COMPONENT_INFO_BYTES_MAX as u64 + 4_096;
+/// Most bytes of the file: a description, plus the digests, and the names of its functions once more.
+const BYTES_MAX: u64 = 2 * COMPONENT_INFO_BYTES_MAX as u64 + 4_096;
 
 /// A component's place among the descriptions.
 pub(super) struct Description {
@@ -32,6 +35,12 @@ struct Described<'a> {
     info: Cow<'a, ComponentInfo>,
     /// SHA-256 of what is executed of it, hex.
     executed: Cow<'a, str>,
+    /// What judged the contracts of the functions that are named next.
+    #[serde(default)]
+    judge: Cow<'a, str>,
+    /// The functions whose contracts were found to be right, by their full addresses.
+    #[serde(default)]
+    judged: Cow<'a, BTreeSet<String>>,
 }
 
 impl Description {
@@ -40,10 +49,22 @@ impl Description {
         Description { path, component: component.to_owned(), settings }
     }
 
-    pub(super) fn keep(&self, info: &ComponentInfo, executed: &str) -> std::io::Result<()> {
+    pub(super) fn keep(
+        &self,
+        info: &ComponentInfo,
+        executed: &str,
+        judged: &BTreeSet<String>,
+    ) -> io::Result<()> {
         let Description { path, component, settings } = self;
-        let (component, settings, executed) = (component.into(), settings.into(), executed.into());
-        document::write(path, &Described { component, settings, info: Cow::Borrowed(info), executed })
+        let described = Described {
+            component: component.into(),
+            settings: settings.into(),
+            info: Cow::Borrowed(info),
+            executed: executed.into(),
+            judge: BUILD.into(),
+            judged: Cow::Borrowed(judged),
+        };
+        document::write(path, &described)
     }
 
     /// The description, if it is intact and of this component.
@@ -61,7 +82,8 @@ impl Description {
     }
 
     fn read(&self) -> Result<Known, Unusable> {
-        let Described { component, settings, info, executed } = document::read(&self.path, BYTES_MAX)?;
+        let Described { component, settings, info, executed, judge, judged } =
+            document::read(&self.path, BYTES_MAX)?;
         if component != self.component || settings != self.settings {
             return Err(Unusable::Index("it is another component's, or for another engine".into()));
         }
@@ -71,6 +93,8 @@ impl Description {
         if !document::is_digest(&executed) {
             return Err(Unusable::Index("it names no component that is executed".into()));
         }
-        Ok(Known { info: info.into_owned(), executed: executed.into_owned() })
+        // What another build found to be right is judged again.
+        let judged = if judge == BUILD { judged.into_owned() } else { BTreeSet::new() };
+        Ok(Known { info: info.into_owned(), executed: executed.into_owned(), judged })
     }
 }

@@ -14,11 +14,11 @@ pub(super) struct Author {
     pub(super) tools: BTreeMap<String, ToolContract>,
 }
 
-/// Reads the contract that is embedded in a component.
+/// Reads the contract that is embedded in a component. `is_known` is whether it was judged before and is right.
 ///
 /// # Errors
 /// With the problems of the contract.
-pub(super) fn author(path: &Path, info: &ComponentInfo) -> Result<Author, Diagnostics> {
+pub(super) fn author(path: &Path, info: &ComponentInfo, is_known: bool) -> Result<Author, Diagnostics> {
     let file = format!("{} (embedded contract)", path.display());
     if !info.problems.is_empty() {
         return Err(problems(&file, info));
@@ -27,6 +27,7 @@ pub(super) fn author(path: &Path, info: &ComponentInfo) -> Result<Author, Diagno
         Some(text) => Manifest::parse(text, &file)?,
         None => Manifest::default(),
     };
+    let manifest = if is_known { manifest.known() } else { manifest };
     let tools = manifest.bind(&info.functions)?;
     Ok(Author { manifest, tools })
 }

@@ -24,6 +24,13 @@ pub(super) struct Prepared {
     pub(super) allowances: Arc<Allowances>,
 }
 
+impl Prepared {
+    /// The full addresses of the functions that are shown.
+    pub(super) fn shown(&self) -> impl Iterator<Item = String> {
+        self.tools.iter().map(|(tool, _)| tool.contract.function.full_address())
+    }
+}
+
 /// Gives tools the code of their component.
 pub(super) fn runnable(code: &Arc<Code>, mut tools: Tools) -> Tools {
     let functions = &code.component.info.functions;
@@ -49,7 +56,7 @@ impl Entry {
             engine: self.engine.clone(),
             cache: self.cache.clone(),
             capabilities: self.capabilities.clone(),
-            steps: self.steps.clone(),
+            thread: self.first_calls.clone(),
             component,
             executed,
             bindings,

@@ -139,7 +139,15 @@ async fn served(args: &Args, registry: &Path, printer: &Printer, read: Read) -> 
     let until = host.environment().monotonic().saturating_add(TOLD_WITHIN);
     let _ = within(&**host.environment(), until, host.told_of_holds()).await;
     // Also after an error of a transport: the journal then closes within the rest of the drain time.
-    host.drain_ends();
+    host.drain_ends(GRACE / 2);
+    // Here and not with the runtime, so that what could not be written is told.
+    if !host.journal().close() {
+        printer.note(format!(
+            "error: the journal could not be written; records of calls that are lost: {}. Its log says so once it can be written \
+             again",
+            host.journal().view().lost
+        ));
+    }
     served?;
     Ok(0)
 }

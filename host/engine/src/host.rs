@@ -218,12 +218,13 @@ impl Host {
         let _ = self.drain_began.set(self.parts.environment.monotonic());
     }
 
-    /// Gives the journal the rest of the drain time to be written. Transports call it when serving has ended.
-    pub fn drain_ends(&self) {
+    /// Gives the journal the rest of the drain time to be written, but at most this long. Transports call it when serving has
+    /// ended.
+    pub fn drain_ends(&self, most: Duration) {
         let now = self.parts.environment.monotonic();
         let drained = now.saturating_sub(self.drain_began.get().copied().unwrap_or(now));
         let left = self.fixed.drain_time.saturating_sub(drained);
-        self.parts.journal.close_within(left.max(CLOSE_MIN));
+        self.parts.journal.close_within(left.max(CLOSE_MIN).min(most));
     }
 
     /// The limits on arguments that are in force.

@@ -70,9 +70,12 @@ impl Owed {
         self.count_now().records
     }
 
-    fn keep_in(&self, file: Arc<File>) {
+    /// Goes on in another file. What was not accounted for until now is owed there and no longer in the old one.
+    fn keep_in(&self, file: Arc<File>, accounted: u64) {
         let mut count = self.count_now();
-        count.file = Some(file);
+        if let Some(old) = count.file.replace(file) {
+            let _ = old.write_all_at(&accounted.to_le_bytes(), 0);
+        }
         count.tell(0);
     }
 
@@ -142,22 +145,19 @@ impl Owner {
         Owner { journal: journal.to_owned(), held: None, owed }
     }
 
-    /// The id of this owner. Holds its lock from then on.
+    /// The id of this owner, which has accounted for so many records since its start. Holds its lock from then on.
     ///
     /// # Errors
     /// When the file cannot be created or locked.
-    pub(super) fn id(&mut self) -> io::Result<&str> {
-        // The journal's files may have been moved or replaced since.
-        self.held.take_if(|held| !held.is_in_place());
-        let held = match self.held.take() {
-            Some(held) => held,
-            None => {
-                let held = take(&self.journal)?;
-                self.owed.keep_in(Arc::clone(&held.file));
-                held
-            }
-        };
-        Ok(&self.held.insert(held).id)
+    pub(super) fn id(&mut self, accounted: u64) -> io::Result<&str> {
+        // The journal's files may have been moved or replaced since. A file that was moved away is kept until there is another:
+        // it may be moved back.
+        if !self.held.as_ref().is_some_and(Held::is_in_place) {
+            let held = take(&self.journal)?;
+            self.owed.keep_in(Arc::clone(&held.file), accounted);
+            self.held = Some(held);
+        }
+        self.held.as_ref().map(|held| &*held.id).ok_or_else(|| io::Error::other("no file is held"))
     }
 
     /// What it owes.
@@ -263,9 +263,9 @@ mod tests {
         let journal = folder.path().join("journal.db");
         let owner = || Owner::new(&journal, Arc::default());
         let (mut first, mut second) = (owner(), owner());
-        let id = first.id().unwrap().to_owned();
-        let other = second.id().unwrap().to_owned();
-        assert_eq!((first.id().unwrap(), id != other), (id.as_str(), true));
+        let id = first.id(0).unwrap().to_owned();
+        let other = second.id(0).unwrap().to_owned();
+        assert_eq!((first.id(0).unwrap(), id != other), (id.as_str(), true));
         assert!(dead(&journal).is_empty());
         assert!(is_alive(&journal, &id) && is_alive(&journal, &other));
         first.release(true);
@@ -289,7 +289,7 @@ mod tests {
         let journal = folder.path().join("journal.db");
         let mut owner = Owner::new(&journal, Arc::default());
         owner.owed.add_one(0);
-        let id = owner.id().unwrap().to_owned();
+        let id = owner.id(0).unwrap().to_owned();
         owner.release(false);
         assert!(!is_gone(&journal, &id) && !is_alive(&journal, &id));
         assert_eq!(dead(&journal)[0].owed, 1, "counted before there was a file");
@@ -300,7 +300,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let journal = folder.path().join("journal.db");
         let mut owner = Owner::new(&journal, Arc::default());
-        let id = owner.id().unwrap().to_owned();
+        let id = owner.id(0).unwrap().to_owned();
         let told = || {
             let bytes = std::fs::read(path_of(&journal, &id)).unwrap();
             u64::from_le_bytes(bytes.try_into().unwrap())
@@ -323,10 +323,34 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let journal = folder.path().join("journal.db");
         let mut owner = Owner::new(&journal, Arc::default());
-        let id = owner.id().unwrap().to_owned();
+        let id = owner.id(0).unwrap().to_owned();
         std::fs::remove_file(path_of(&journal, &id)).unwrap();
-        let next = owner.id().unwrap().to_owned();
+        let next = owner.id(0).unwrap().to_owned();
         assert!(id != next && is_alive(&journal, &next));
+    }
+
+    #[test]
+    fn a_file_that_was_moved_away_and_back_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let (state, aside) = (folder.path().join("state"), folder.path().join("aside"));
+        std::fs::create_dir(&state).unwrap();
+        let journal = state.join("journal.db");
+        let mut owner = Owner::new(&journal, Arc::default());
+        let id = owner.id(0).unwrap().to_owned();
+        std::fs::rename(&state, &aside).unwrap();
+        owner.owed.add_one(0);
+        assert!(owner.id(0).is_err());
+        std::fs::rename(&aside, &state).unwrap();
+        assert_eq!(owner.id(0).unwrap(), id);
+        owner.owed.add_one(0);
+        // Another folder is there now: the old one is owed what was written to it, and no more.
+        std::fs::rename(&state, &aside).unwrap();
+        std::fs::create_dir(&state).unwrap();
+        assert_ne!(owner.id(1).unwrap(), id);
+        let left = dead(&aside.join("journal.db"));
+        assert_eq!((left.len(), left[0].owed), (1, 1));
+        drop(owner);
+        assert_eq!(dead(&journal)[0].owed, 2);
     }
 
     #[test]

@@ -25,7 +25,7 @@ impl Process {
     /// Its name in the file. It is there for as long as the process runs.
     pub(crate) fn id(&self) -> Result<String, String> {
         let mut owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
-        owner.id().map(str::to_owned).map_err(|err| err.to_string())
+        owner.id(0).map(str::to_owned).map_err(|err| err.to_string())
     }
 
     /// Whether the process with this name runs. Asks the file system.

@@ -47,7 +47,7 @@ impl Writer {
         let (ending, ended) = sync_channel(0);
         let mut owner = Owner::new(&path, Arc::clone(&shared.owed));
         // Before the first record is queued, so that each one is counted. Whatever prevents it is met again at the first write.
-        let _ = owner.id();
+        let _ = owner.id(0);
         let writing = Writing {
             owner,
             path,

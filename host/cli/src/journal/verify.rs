@@ -57,7 +57,10 @@ fn print(verified: &Verified, given: usize, printer: &Printer) {
         (*erased, "entries are of records that retention erased"),
         (*open, "calls have started and not ended"),
         (*lost, "records were lost and are a gap, as the log says"),
-        (*owed, "records were lost by a process that was killed, and the log does not say so yet"),
+        (
+            *owed,
+            "records were lost by a process that ended before it had written them, and the log does not say so yet",
+        ),
         (*unreadable, "records from before the log cannot be read: only their text is covered"),
     ];
     for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {

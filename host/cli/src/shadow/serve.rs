@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -59,7 +60,7 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
         let host = Arc::new(host);
         let stop = serve::told_to_stop(host.drain_time())?;
         let served = transport::stdio::serve(host.clone(), stop.cancelled()).await;
-        host.drain_ends();
+        host.drain_ends(Duration::MAX);
         served?;
         Ok(0)
     })

@@ -266,17 +266,17 @@ impl Writing {
         let bytes_max = self.bytes_max();
         // Before the transaction: a log that a reader pins must not grow further.
         self.store()?.fold((bytes_max / WAL_SHARE).max(2 * store::WAL_BYTES))?;
-        let is_first = self.accounted == 0;
+        let (is_first, before) = (self.accounted == 0, self.accounted);
         let Writing { store: Some(store), group, orders, owner, path, .. } = self else { return Ok(()) };
         let part = &group[at..at + count];
         let intents = part.iter().filter(|order| matches!(order.message, Message::Intend(_))).count();
         let seals = part.iter().filter(|order| matches!(order.message, Message::Seal(..))).count() as u64;
         // Its lock is held before an intent is committed under it. Records need no owner, but are not counted without one.
-        let owner = match owner.id() {
+        let owner = match owner.id(before) {
             Err(err) if intents > 0 => return Err(StoreError::Owner(err)),
             owner => owner.unwrap_or_default(),
         };
-        let (accounted, lost) = (self.accounted + seals, self.shared.lost.count());
+        let (accounted, lost) = (before + seals, self.shared.lost.count());
         let account =
             Account { owner, records: (seals > 0).then_some(accounted), lost: lost - self.told_lost };
         let is_awaited = part.iter().any(|order| order.done.is_some());

@@ -85,7 +85,18 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
     }
     let process = Process::enter(&file, address.map(|address| address.port()))?;
     process.report(&file, printer);
-    threads.block_on(served(args, registry, printer, Read { baseline, file, address, process }))
+    let mut kept = None;
+    let read = Read { baseline, file, address, process };
+    let ended = threads.block_on(served(args, registry, printer, read, &mut kept));
+    // Behind the runtime, which records the calls that it drops. What could not be written is told.
+    if let Some(host) = kept.filter(|host| !host.journal().close()) {
+        printer.note(format!(
+            "error: the journal could not be written; records of calls that are lost: {}. Its log says so once it can be written \
+             again",
+            host.journal().view().lost
+        ));
+    }
+    ended
 }
 
 /// A registry that was read, and the process that is confined to what it names.
@@ -96,11 +107,18 @@ struct Read {
     process: Process,
 }
 
-async fn served(args: &Args, registry: &Path, printer: &Printer, read: Read) -> Ended {
+/// Serves until the end. `kept` gets the host, whose journal is closed by who called this.
+async fn served(
+    args: &Args,
+    registry: &Path,
+    printer: &Printer,
+    read: Read,
+    kept: &mut Option<Arc<Host>>,
+) -> Ended {
     let Read { baseline, file, address, process } = read;
     let baseline = baseline.with_named(&file).await;
     // Loading comes before listening, so that a client never meets a server without tools.
-    let host = Arc::new(open::host_in(&process, &file).await?);
+    let host = kept.insert(Arc::new(open::host_in(&process, &file).await?)).clone();
     // Before anything can fail: they are reported once.
     open::interrupted(&host, printer);
     match host.problems() {
@@ -140,14 +158,6 @@ async fn served(args: &Args, registry: &Path, printer: &Printer, read: Read) -> 
     let _ = within(&**host.environment(), until, host.told_of_holds()).await;
     // Also after an error of a transport: the journal then closes within the rest of the drain time.
     host.drain_ends(GRACE / 2);
-    // Here and not with the runtime, so that what could not be written is told.
-    if !host.journal().close() {
-        printer.note(format!(
-            "error: the journal could not be written; records of calls that are lost: {}. Its log says so once it can be written \
-             again",
-            host.journal().view().lost
-        ));
-    }
     served?;
     Ok(0)
 }

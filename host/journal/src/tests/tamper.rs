@@ -285,7 +285,7 @@ async fn records_that_a_killed_process_owed_are_a_gap() {
     let sample = Sample { folder: tempfile::tempdir().unwrap() };
     drop(sample.open());
     let mut killed = crate::owner::Owner::new(&sample.path(), std::sync::Arc::default());
-    killed.id().unwrap();
+    killed.id(0).unwrap();
     (0..3).for_each(|_| killed.owed().add_one(0));
     drop(killed);
     let journal = sample.open();

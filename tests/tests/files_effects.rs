@@ -206,11 +206,33 @@ fn a_grant_that_says_nothing_is_refused_with_its_line() {
 }
 
 #[tokio::test]
-async fn a_folder_that_this_user_cannot_write_to_is_not_granted_for_it() {
+async fn a_folder_that_the_kernel_makes_is_not_granted() {
     let desk = Desk::new();
-    // Nothing here is writable, for root neither.
-    let grant = "grants.files = [{ host = \"/proc/self\", guest = \"/data\", access = \"read-write\" }]\n";
-    says(desk.try_open(grant).await, &["is to be written to, and this user cannot", "reading only"]);
+    for (target, name) in [("/proc", "to-proc"), ("/proc/self", "to-self"), ("/", "to-root")] {
+        std::os::unix::fs::symlink(target, desk.path().join(name)).unwrap();
+    }
+    for folder in [
+        "/proc",
+        "/proc/self",
+        "/proc/thread-self/..",
+        "/sys/kernel",
+        "/dev",
+        "../to-proc",
+        "../to-self",
+        "../to-root/sys",
+    ] {
+        for access in ["read", "read-write"] {
+            let grant = format!("[{{ host = \"{folder}\", guest = \"/data\", access = \"{access}\" }}]");
+            says(
+                desk.try_open(&format!("grants.files = {grant}\n")).await,
+                &["which the kernel makes", "secrets in the environment", "a folder of files on a disk"],
+            );
+        }
+    }
+    // What is tried out, too.
+    let tried =
+        "report = { until = \"2999-01-01\", grants.files = [{ host = \"/proc\", guest = \"/data\" }] }\n";
+    says(desk.try_open(tried).await, &["which the kernel makes"]);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! host functions are Airlock's own: those of the engine's library wait for FIFOs, start any number of threads for a
 //! guest, and know no bounds.
 //!
-//! `folder` checks a grant when a registry is loaded. `view` holds the functions that a guest calls. Rights rest on two
+//! `folder` checks a grant when a registry is loaded, with `mounts`, which knows the file systems of the kernel. `view` holds the functions that a guest calls. Rights rest on two
 //! walls: `place` finds the canonical place of a path, `node`, `names` and `write` check rights, kinds and bounds there,
 //! and only then cap-primitives acts, which keeps the place beneath the folder by its own means. `allotment` holds what a
 //! call has left of the bounds, `changes` counts and says whether something may have changed, `stream` reads and `sink`
@@ -16,6 +16,7 @@ mod changes;
 mod convert;
 mod fault;
 mod folder;
+mod mounts;
 mod names;
 mod node;
 mod opening;

@@ -7,6 +7,8 @@ use airlock_types::grant::{Access, FilesGrant};
 use airlock_types::unexpanded;
 use rustix::fs::{Access as Permission, access};
 
+use super::mounts;
+
 /// Why a folder cannot be granted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GrantError {
@@ -22,6 +24,15 @@ pub(crate) enum GrantError {
         .private.display()
     )]
     Private { folder: PathBuf, private: PathBuf, what: &'static str },
+    /// The folder meets a file system that the kernel makes, such as `/proc`, which has the environment and the open files
+    /// of this program, and those of others.
+    #[error(
+        "the granted folder `{}` and `{}`, which the kernel makes, lie in each other: the tool could read what the \
+         processes of this machine keep, such as the secrets in the environment of this one",
+        .folder.display(),
+        .kernel.display()
+    )]
+    Kernel { folder: PathBuf, kernel: PathBuf },
     /// A folder that the guest may change holds what decides about the guest.
     #[error(
         "the granted folder `{}` is writable and holds the {what} `{}`: the tool could change what this host runs",
@@ -53,6 +64,9 @@ impl GrantError {
                 )
             }),
             GrantError::Private { .. } => Some("grant a folder beside it, or move it with `host.state`"),
+            GrantError::Kernel { .. } => Some(
+                "grant a folder of files on a disk; `/proc`, `/sys`, `/dev` and other mounts of them cannot be granted",
+            ),
             GrantError::Own { .. } => Some("grant a folder of its own for what the tool writes"),
             GrantError::NotWritable { .. } => {
                 Some("change the rights of the folder, or leave `access` out for reading only")
@@ -86,6 +100,9 @@ pub(crate) fn resolve(
                 return Err(GrantError::Private { folder: folder.clone(), private: private.clone(), what });
             }
         }
+        if let Some(kernel) = mounts::of_kernel(folder) {
+            return Err(GrantError::Kernel { folder: folder.clone(), kernel });
+        }
         match access {
             Access::Read => {}
             Access::ReadWrite => check_writable(folder, own)?,
@@ -111,4 +128,17 @@ pub(crate) fn leads_into(path: &Path, folder: &Path) -> bool {
         place.is_some_and(|place| place.starts_with(folder))
     };
     path.ancestors().any(is_within) || path.canonicalize().is_ok_and(|target| target.starts_with(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_this_user_cannot_write_to_is_not_granted_for_it() {
+        // Nothing there is writable, for root neither.
+        let said = check_writable(Path::new("/proc/self"), &[]).unwrap_err();
+        assert!(said.to_string().contains("is to be written to, and this user cannot"), "{said}");
+        assert!(said.hint().unwrap().contains("reading only"));
+    }
 }

@@ -3,7 +3,8 @@
 //! The interfaces are always linked. Every request passes `hooks`, the one way out: without a grant that admits it the
 //! guest gets `HTTP-request-denied`, which is noted as a denial and does not end it, because language runtimes treat it
 //! like a network that is down. `outgoing` compares a request with the grants, `allotment` holds what a call has left of
-//! their bounds, `send` resolves, connects and sends, `body` counts what goes and comes, `pool` keeps connections.
+//! their bounds, `send` resolves, connects and sends, `body` and `meter` count what goes and comes,
+//! `spelling` compares names of headers, `pool` keeps connections.
 //! Redirects are not followed, nothing is retried or decompressed, and no proxy of the host's environment is used.
 //! `attached` is the secret of a grant: `send` adds it once the address is checked, and `searched` looks for it in the
 //! response. `taped` is what of it is recorded and replayed. `post` sends what the host itself has to say.
@@ -19,6 +20,7 @@ mod post;
 mod resolve;
 mod searched;
 mod send;
+mod spelling;
 mod taped;
 mod tls;
 mod upstream;

@@ -8,6 +8,7 @@
 mod access;
 pub mod address;
 mod extent;
+pub mod header;
 pub mod host;
 mod least;
 pub mod method;

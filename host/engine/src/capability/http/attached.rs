@@ -12,6 +12,7 @@ use http::{HeaderMap, Request, Uri};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
+use super::spelling;
 use crate::secret::{Echo, Scan, Secret};
 use airlock_types::grant::http::{SecretPlace, SecretUse};
 
@@ -63,14 +64,14 @@ impl Attached {
     /// Adds the secret to a request. `None` if the request would be no request with it.
     pub(super) fn attach<B>(&self, request: &mut Request<B>) -> Option<()> {
         match &self.place {
-            Place::Header(name, value) => drop(request.headers_mut().insert(name, value.clone())),
+            Place::Header(name, value) => spelling::set(request.headers_mut(), name, value.clone()),
             Place::Query { name, pair } => {
                 let target = request.uri().path_and_query()?;
                 *request.uri_mut() = with_parameter(target, name, pair)?;
             }
         }
         // Nothing is found in a compressed response.
-        request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        spelling::set(request.headers_mut(), &ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         Some(())
     }
 
@@ -141,11 +142,14 @@ mod tests {
     fn a_header_replaces_what_the_guest_set() {
         let written = serde_json::json!({"name": "K", "header": "x-key", "format": "Key {}"});
         let headers = [("x-key", "own"), ("X-Key", "other"), ("accept-encoding", "gzip"), ("x-own", "1")];
+        let headers =
+            [&headers[..], &[("x_key", "third"), ("x.key", "fourth"), ("accept_encoding", "br")]].concat();
         let request = sent(written, "/a?b", &headers);
         let keys: Vec<_> = request.headers().get_all("x-key").iter().collect();
         assert_eq!(keys, [&format!("Key {VALUE}")]);
         assert!(keys[0].is_sensitive() && !format!("{:?}", request.headers()).contains("s3cr3t"));
         assert_eq!(request.headers()["accept-encoding"], "identity");
+        assert_eq!(request.headers().len(), 3, "no other spelling is left: {:?}", request.headers());
         assert_eq!(
             (request.headers()["x-own"].as_bytes(), request.uri().to_string().as_str()),
             (&b"1"[..], "/a?b")

@@ -14,6 +14,7 @@ use super::taped;
 use crate::capability::gate::Gate;
 use crate::capability::{Capability, noted};
 use crate::tape::Asked as Taped;
+use airlock_types::grant::http::header::folded;
 use airlock_types::grant::{Asked, Why};
 
 /// Headers that a guest may not set: those that frame a message or belong to one connection, the name of the host,
@@ -58,7 +59,11 @@ type Handled = Box<dyn Future<Output = Result<(Response<WasiBody>, Done), Error>
 type Done = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
 fn is_forbidden(name: &HeaderName) -> bool {
-    FORBIDDEN.contains(name) || FORBIDDEN_BEGINNINGS.iter().any(|begin| name.as_str().starts_with(begin))
+    let folded = folded(name.as_str());
+    FORBIDDEN.iter().any(|own| own.as_str() == folded)
+        || FORBIDDEN_BEGINNINGS.iter().any(|begin| folded.starts_with(begin))
+        // The length of a body is the guest's to set, where the engine's library compares it with what is sent.
+        || (name != header::CONTENT_LENGTH && folded == header::CONTENT_LENGTH.as_str())
 }
 
 impl WasiHttpHooks for Gate {
@@ -162,10 +167,20 @@ mod tests {
             "x-original-url",
             "x-rewrite-url",
             "x-real-ip",
+            "x_real_ip",
+            "x_forwarded_for",
+            "x-forwarded_for",
+            "x.forwarded.for",
+            "x_http_method_override",
+            "transfer_encoding",
+            "content_length",
+            "proxy_authorization",
         ] {
             assert!(is_forbidden(&HeaderName::from_static(name)), "{name}");
         }
-        for name in ["accept", "content-type", "idempotency-key", "x-api-version"] {
+        for name in
+            ["accept", "content-type", "content-length", "idempotency-key", "x-api-version", "x_api_version"]
+        {
             assert!(!is_forbidden(&HeaderName::from_static(name)), "{name}");
         }
     }

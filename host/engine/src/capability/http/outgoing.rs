@@ -12,6 +12,7 @@ use super::allotment::Allotment;
 use super::body::headers_size;
 use super::exchange::{Exchange, Running, Traffic};
 use super::send::{Prepared, Route};
+use super::spelling::spellings;
 use crate::capability::dispatch::Effects;
 use crate::capability::halt::Halt;
 use crate::capability::{Facts, noted};
@@ -148,7 +149,7 @@ impl Outgoing {
     /// The idempotency key of an effect. `None` for a tool whose effects must not be repeated, and where the guest has a
     /// key of its own: whether that one is the same in each attempt is unknown.
     fn key(&self, target: &Target, headers: &http::HeaderMap) -> Option<HeaderValue> {
-        if method::reads(&target.method) || headers.contains_key(IDEMPOTENCY_KEY) {
+        if method::reads(&target.method) || !spellings(headers, &IDEMPOTENCY_KEY).is_empty() {
             return None;
         }
         self.allotment.key_of(self.effects)?.parse().ok()

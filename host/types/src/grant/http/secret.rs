@@ -8,6 +8,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::header::folded;
+
 /// Longest name of a secret, a header or a parameter. Longer ones would break the lines that show them.
 const NAME_BYTES_MAX: usize = 64;
 
@@ -206,10 +208,11 @@ fn header(name: &str) -> Result<String, Wrong> {
         return Err(Wrong::NotAHeader);
     }
     let name = name.to_ascii_lowercase();
-    if let Some(known) = NOT_FOR_SECRETS.into_iter().find(|known| *known == name) {
+    let folded = folded(&name);
+    if let Some(known) = NOT_FOR_SECRETS.into_iter().find(|known| *known == folded) {
         return Err(Wrong::Header(known));
     }
-    if name.starts_with("proxy-") {
+    if folded.starts_with("proxy-") {
         return Err(Wrong::Header("proxy-*"));
     }
     Ok(name)

@@ -50,6 +50,100 @@ fn an_unknown_key_is_refused_with_its_line() {
 }
 
 #[test]
+fn a_list_is_not_read_as_a_table() {
+    let tool = "[tools.one]\ncomponent = \"x.wasm\"\n";
+    let said = "this is a list, and a table is expected here";
+    let tables = [
+        "host",
+        "compile",
+        "arguments",
+        "server",
+        "http",
+        "session",
+        "journal",
+        "oauth",
+        "signatures",
+        "approval",
+    ];
+    for table in tables {
+        for list in ["[]", "[1]", "[\"state\"]"] {
+            refuses(&format!("{table} = {list}\n"), &[], &[said, "airlock.toml:1"]);
+        }
+    }
+    for line in [
+        "grants = []",
+        "grants.keyvalue = []",
+        "grants.keyvalue = [[\"a\"]]",
+        "grants.config = []",
+        "grants.http = [[\"localhost\", \"http\", 8791]]",
+        "grants.files = [[\"d\", \"/d\", \"read-write\"]]",
+        "retry = [5]",
+        "bulkhead = [1, 2]",
+        "limits = [1]",
+        "journal = []",
+        "report = [\"2999-01-01\", []]",
+        "report = { until = \"2999-01-01\", grants = [] }",
+    ] {
+        refuses(&format!("{tool}{line}\n"), &[], &[said, "airlock.toml:3"]);
+    }
+    for line in ["grants = []", "grants.keyvalue = []", "grants.http = [[\"a.example\"]]", "budgets = [1]"] {
+        refuses(&format!("{tool}[callers.ann]\ntools = [\"*\"]\n{line}\n"), &[], &[said, "airlock.toml:5"]);
+    }
+    refuses(&format!("{tool}[callers]\nann = []\n"), &[], &[said]);
+    refuses("[tools]\none = [\"x.wasm\"]\n", &[], &[said]);
+    refuses("[journal]\ncheckpoint = []\n", &[], &[said, "airlock.toml:2"]);
+    refuses("holds = [[\"a\"]]\n", &[], &[said]);
+    // These have a message of their own.
+    refuses(
+        &format!("{tool}grants.clock = [\"1s\"]\n"),
+        &[],
+        &["the grant of the clock is", "airlock.toml:3"],
+    );
+    refuses(
+        &format!("{tool}grants.http = [{{ host = \"a\", secret = [\"K\", \"x-key\"] }}]\n"),
+        &[],
+        &["line 3"],
+    );
+    refuses("[secrets]\nK = [\"VAR\"]\n", &[], &["line 2"]);
+}
+
+#[test]
+fn a_contract_and_cases_of_policy_have_no_list_for_a_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let within = |name: &str| folder.path().join(name);
+    std::fs::copy(unit_convert(), within("one.wasm")).unwrap();
+    for contract in [
+        "capabilities = []",
+        "capabilities.keyvalue = [[], \"why\"]",
+        "[capabilities]\nhttp = [[\"a.example\"]]",
+        "capabilities.clock = [\"real\", \"why\"]",
+        "limits = [1]",
+        "tool = []",
+        "[tool]\nconvert = []",
+        "[tool.convert]\ncompare = [[\"x\", { by = \"exact\" }]]",
+        "[tool.convert]\ncompare = [{ at = \"value\", with = [\"exact\"] }]",
+    ] {
+        std::fs::write(within("contract.toml"), contract).unwrap();
+        let output = Command::new(program())
+            .args(["pack", "one.wasm", "--contract", "contract.toml"])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let said = stderr(&output);
+        assert!(!output.status.success(), "{contract}");
+        assert!(said.contains("this is a list, and a table is expected here"), "{contract}: {said}");
+    }
+    std::fs::write(within("airlock.toml"), one_tool("one.wasm")).unwrap();
+    std::fs::write(within("cases.toml"), "case = [[\"one\", \"local\", {}, \"allow\"]]\n").unwrap();
+    let test = Command::new(program())
+        .args(["policy", "test", "cases.toml"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(stderr(&test).contains("this is a list, and a table is expected here"), "{}", stderr(&test));
+}
+
+#[test]
 fn a_missing_component_is_named() {
     refuses(&one_tool("none.wasm"), &[], &["none.wasm", "airlock.toml:2"]);
 }

@@ -64,6 +64,7 @@ pub struct Rule {
     #[serde(rename = "type", skip_serializing_if = "Option::is_none", default)]
     pub ty: Option<String>,
     /// How they are compared.
+    #[serde(deserialize_with = "airlock_types::tables::table")]
     pub with: Comparator,
 }
 

@@ -236,7 +236,7 @@ impl Manifest {
         // Before parsing: the text comes from an untrusted component.
         bound::bytes(text, file)?;
         let source: Arc<str> = text.into();
-        let written: Written = toml::from_str(text)
+        let written: Written = airlock_types::tables::from_str(text)
             .map_err(|err| Diagnostics::from(Diagnostic::from_toml(&err, file, &source)))?;
         // After serde, which accepts any `u64`: these problems have the place of the number in the file.
         let problems = range::problems(file, &source, &LIMITS);

@@ -49,6 +49,7 @@ use airlock_contract::arguments::ArgumentLimits;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::grant::GrantProblem;
 use airlock_types::limit::CompileLimits;
+use airlock_types::tables;
 pub(crate) use places::Places;
 
 /// Length of the longest public name. MCP clients accept 64 characters and put prefixes of their own before the name.
@@ -269,7 +270,7 @@ impl ConfigFile {
     pub fn parse(text: &str, path: &Path) -> Result<ConfigFile, Diagnostics> {
         let source: Arc<str> = text.into();
         let name = path.display().to_string();
-        let config: Config = toml::from_str(text).map_err(|err| {
+        let config: Config = tables::from_str(text).map_err(|err| {
             let hidden = secret::without_line(&err, &name, &source);
             Diagnostics::from(hidden.unwrap_or_else(|| Diagnostic::from_toml(&err, &name, &source)))
         })?;

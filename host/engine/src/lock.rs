@@ -204,7 +204,7 @@ impl Lock {
             text => text.map_err(|err| failed(err.to_string()))?,
         };
         let Text { format, pin, tools } =
-            toml::from_str(&text).map_err(|err| failed(in_line(&err, &text)))?;
+            airlock_types::tables::from_str(&text).map_err(|err| failed(in_line(&err, &text)))?;
         // A newer form may state things that this version would drop silently.
         if format > FORMAT {
             return Err(LockError::Newer { path, format });

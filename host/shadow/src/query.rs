@@ -154,11 +154,11 @@ impl Query {
         struct Version {
             format: u32,
         }
-        let Version { format } = toml::from_str(text)?;
+        let Version { format } = airlock_types::tables::from_str(text)?;
         if format != FORMAT {
             return Err(QueryError::Format(format));
         }
-        let query: Query = toml::from_str(text)?;
+        let query: Query = airlock_types::tables::from_str(text)?;
         if query.query.trim().is_empty() {
             return Err(QueryError::Empty);
         }

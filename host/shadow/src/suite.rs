@@ -140,11 +140,11 @@ impl Suite {
         struct Version {
             format: u32,
         }
-        let Version { format } = toml::from_str(text)?;
+        let Version { format } = airlock_types::tables::from_str(text)?;
         if format != FORMAT {
             return Err(SuiteError::Format(format));
         }
-        let suite: Suite = toml::from_str(text)?;
+        let suite: Suite = airlock_types::tables::from_str(text)?;
         match &suite.trend_since {
             Some(date) if !is_date(date) => Err(SuiteError::Date(date.clone())),
             _ => Ok(suite),

@@ -33,6 +33,7 @@ pub mod reply;
 pub mod schema;
 pub mod session;
 pub mod shorten;
+pub mod tables;
 pub mod text;
 pub mod unexpanded;
 pub mod usage;

@@ -24,6 +24,7 @@ pub(super) const FLOORS: [Floor; 8] = [
             "place",
             "diagnostic",
             "range",
+            "tables",
             "environment",
             "json",
             "fields",

@@ -83,7 +83,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     let text = airlock::file::read_text(&args.cases, CASES_BYTES_MAX)
         .map_err(|err| Message(format!("the cases `{name}` cannot be read: {err}")))?;
     let source: Arc<str> = text.into();
-    let Cases { case: cases } = toml::from_str(&source)
+    let Cases { case: cases } = airlock_types::tables::from_str(&source)
         .map_err(|err| Diagnostics::from(Diagnostic::from_toml(&err, &name, &source)))?;
     if cases.is_empty() {
         return Err(Message(format!("`{name}` has no `[[case]]`")).into());

@@ -15,6 +15,7 @@ pub(super) struct WrittenCompare {
     at: Option<String>,
     #[serde(rename = "type")]
     ty: Option<String>,
+    #[serde(deserialize_with = "airlock_types::tables::table")]
     with: Comparator,
 }
 

@@ -40,7 +40,7 @@ pub struct Resolution(u64);
 #[serde(untagged, expecting = "a clock is \"real\", \"frozen\" or { coarse = \"1s\" }")]
 enum ClockForm {
     Word(ClockWord),
-    Coarse(Coarse),
+    Coarse(#[serde(deserialize_with = "crate::tables::table")] Coarse),
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]

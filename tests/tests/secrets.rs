@@ -319,6 +319,29 @@ async fn a_response_that_breaks_off_within_it_gives_nothing_of_it() {
 }
 
 #[tokio::test]
+async fn a_service_that_encodes_its_url_gives_nothing_of_a_query_secret() {
+    let web = web();
+    // As the host wrote it, and as services write it again.
+    for pair in ["canary%2F7f3a%2B0c9e51d2", "canary%2f7f3a%2b0c9e51d2", "canary/7f3a%2B0c9e51d2"] {
+        for before in ["/", "/a", "/ab"] {
+            let url = format!("{before}?q=1&key={pair}");
+            let hex: String = url.bytes().map(|byte| format!("{byte:02x}")).collect();
+            for echo in [STANDARD.encode(&url), URL_SAFE.encode(&url), hex.to_uppercase(), hex] {
+                let response = chunked("", &["before ", &echo], "");
+                let server = Raw::answering(&[&response]).await;
+                let secret = ", secret = { name = \"K\", query = \"key\" }";
+                let host = web.open(&format!("{}{K}", server.grant(secret))).await;
+                let args = json!({"url": server.url("/a?q=1")});
+                let (reply, record) = call(&host, "drip", &args, Code::PolicyDenied).await;
+                let reply = serde_json::to_value(&reply).unwrap();
+                assert_eq!(reply["findings"][0]["kind"], "secret.echo", "{echo}: {reply}");
+                assert!(!record.attempts[0].log.contains(&echo[..8]), "{echo}: {}", record.attempts[0].log);
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_borders_of_a_response_do_not_tell_whether_a_guess_begins_the_value() {
     let web = web();
     let sealed = STANDARD.encode(VALUE);

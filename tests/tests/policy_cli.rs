@@ -413,13 +413,33 @@ fn cases_are_decided_as_calls_are_and_name_the_rule() {
     let cases = "[[case]]\ntool = \"web\"\ndecision = \"allow\"\n\
         [[case]]\ntool = \"web\"\nrequest = { http = \"GET https://a.example/v1/x\" }\ndecision = \"allow\"\nrule = \"tools.web.grants.http[0]\"\n\
         [[case]]\ntool = \"web\"\nrequest = { http = \"GET https://a.example/v2\" }\ndecision = \"deny\"\nrule = \"airlock.toml:5\"\n\
+        [[case]]\ntool = \"web\"\nrequest = { http = \"GET https://a.example/v1?x=/../../y\" }\ndecision = \"allow\"\n\
+        [[case]]\ntool = \"web\"\nrequest = { http = \"GET https://a.example/v1/x#f\" }\ndecision = \"allow\"\n\
+        [[case]]\ntool = \"web\"\nrequest = { http = \"GET https://b.example?x=1\" }\ndecision = \"report\"\n\
+        [[case]]\ntool = \"web\"\nrequest = { http = \"GET https://a.example/v2/../v1\" }\ndecision = \"deny\"\n\
         [[case]]\ntool = \"web\"\nrequest = { http = \"GET https://b.example/\" }\ndecision = \"report\"\n\
         [[case]]\ntool = \"web\"\nrequest = { http = \"POST https://a.example/v1\" }\ndecision = \"deny\"\n\
         [[case]]\ntool = \"web\"\ncaller = \"ann\"\nrequest = { http = \"GET https://a.example/v1\" }\ndecision = \"deny\"\nrule = \"callers.ann.grants.http\"\n";
     std::fs::write(folder.path().join("cases.toml"), cases).unwrap();
     let output = airlock_in(folder.path(), &["policy", "test", "cases.toml"]);
     assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
-    assert!(stdout(&output).contains("6 cases, 0 failed"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("10 cases, 0 failed"), "{}", stdout(&output));
+    // For a path that servers read differently no grant is named: a wider one would allow what it may mean.
+    for (path, named) in [
+        ("/v1%zz", None),
+        ("/v2/..%2fv1", None),
+        ("/v2/%2e%2e/v1", None),
+        ("/v2/a%20b", Some("path = \"/v2\"")),
+    ] {
+        let case = format!(
+            "[[case]]\ntool = \"web\"\nrequest = {{ http = \"GET https://a.example{path}\" }}\ndecision = \"allow\"\n"
+        );
+        std::fs::write(folder.path().join("tricks.toml"), case).unwrap();
+        let said = stdout(&airlock_in(folder.path(), &["policy", "test", "tricks.toml"]));
+        assert!(said.contains("FAIL 1 (tricks.toml:1): web for local http"), "{path}: {said}");
+        assert_eq!(said.contains("it would be allowed with"), named.is_some(), "{path}: {said}");
+        assert!(said.contains(named.unwrap_or_default()), "{path}: {said}");
+    }
     // A case that does not hold says what holds, and what would allow it.
     std::fs::write(
         folder.path().join("wrong.toml"),

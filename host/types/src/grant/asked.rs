@@ -85,7 +85,10 @@ fn request(text: &str) -> Option<Asked> {
         None => (rest, None),
     };
     let (scheme, rest) = url.split_once("://")?;
-    let (authority, path) = rest.split_at(rest.find('/')?);
+    // Grants are about paths: what a URL has behind its path is no part of what is compared.
+    let rest = rest.split(['?', '#']).next()?;
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let path = if path.is_empty() { "/" } else { path };
     Some(Asked::Http(Target::read(method, scheme, authority, path)?, address))
 }
 

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// The least grant that allows a request, at this address where it is not public. `None` for one that no grant allows: a
-/// method that cannot be granted, or a host that cannot be written.
+/// method that cannot be granted, a host that cannot be written, or a path that servers read differently.
 pub fn least(target: &Target, address: Option<IpAddr>) -> Option<HttpGrant> {
     let Target { scheme, host, port, method, path } = target;
     let host = HostPattern::try_from(host.clone()).ok()?;
@@ -25,7 +25,7 @@ pub fn least(target: &Target, address: Option<IpAddr>) -> Option<HttpGrant> {
         scheme: *scheme,
         port: (*port != scheme.default_port()).then_some(*port),
         methods: [method].into(),
-        path: PathPrefix::longest(path),
+        path: PathPrefix::to_grant(path)?,
         requests_max: requests_max(),
         up_bytes_max: UP_BYTES_MAX,
         down_bytes_max: DOWN_BYTES_MAX,

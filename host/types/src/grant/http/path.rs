@@ -78,12 +78,29 @@ impl PathPrefix {
     /// The longest prefix that admits the path of a request: its plain segments up to the first one that no prefix can
     /// name. For a path that no other prefix admits it is `/`.
     pub fn longest(path: &str) -> PathPrefix {
-        let segments = path.split('/').skip(1).take_while(|segment| is_plain(segment));
-        let mut longest = PathPrefix(segments.map(str::to_owned).collect());
+        let mut longest = PathPrefix::plain(path);
         while !longest.admits(path) {
             longest.0.pop();
         }
         longest
+    }
+
+    /// The plain segments that a path begins with.
+    fn plain(path: &str) -> PathPrefix {
+        let segments = path.split('/').skip(1).take_while(|segment| is_plain(segment));
+        PathPrefix(segments.map(str::to_owned).collect())
+    }
+
+    /// The prefix to be granted for the path of a request. `None` for a path that servers read differently: a wider
+    /// prefix may admit it, and should not be granted for that.
+    pub(super) fn to_grant(path: &str) -> Option<PathPrefix> {
+        let longest = PathPrefix::plain(path);
+        // `/` admits whatever it is, so the path is judged below a segment that it does not have.
+        let admits = match longest.0.is_empty() {
+            true => PathPrefix(vec!["_".to_owned()]).admits(&format!("/_{path}")),
+            false => longest.admits(path),
+        };
+        admits.then_some(longest)
     }
 
     /// Whether the path of a request, as it is sent and without the query, lies at or below this one in every reading.
@@ -123,8 +140,12 @@ impl PathPrefix {
         })
     }
 
-    /// Whether these segments begin with its own once dot segments are removed.
-    fn holds<'s>(&self, segments: impl Iterator<Item = &'s String>) -> bool {
+    /// Whether these segments begin with its own, as they stand and once dot segments are removed: the path is sent with
+    /// them, and some servers compare it as it is.
+    fn holds<'s>(&self, segments: impl Iterator<Item = &'s String> + Clone) -> bool {
+        if !segments.clone().take(self.0.len()).eq(&self.0) {
+            return false;
+        }
         let mut kept: Vec<&str> = Vec::new();
         for segment in segments {
             match segment.as_str() {
@@ -182,8 +203,7 @@ mod tests {
             "/v1/data",
             "/v1/data/",
             "/v1/data/x/y",
-            "/v1/./data/x",
-            "/v1/x/../data/y",
+            "/v1/data/./x/../y",
             "/%76%31/d%61ta/x",
             "/v1/data/a%20b",
             "/v1/data/%C3%A4",
@@ -211,6 +231,11 @@ mod tests {
             "/v1/data.json",
             "/v1/DATA/x",
             "/v2/v1/data",
+            "/v1/./data/x",
+            "/./v1/data",
+            "/v1/x/../data/y",
+            "/v1/x/%2e%2e/data/y",
+            "/v1/x%2f..%2fdata/y",
             "/v1/data/..",
             "/v1/data/../admin",
             "/v1/data/x/../../admin",
@@ -248,6 +273,27 @@ mod tests {
             "http://evil.example/v1/data",
         ] {
             assert!(!data.admits(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn no_prefix_is_to_be_granted_for_a_path_with_several_readings() {
+        for (path, expect) in [
+            ("/v1/data/x", Some("/v1/data/x")),
+            ("/v1/data/a%20b/c", Some("/v1/data")),
+            ("/%C3%A4/x", Some("/")),
+            ("/", Some("/")),
+            ("/v1/data/", Some("/v1/data")),
+            ("/v1/./data", Some("/v1")),
+            ("/v1/data/../x", None),
+            ("/v1/data/%zz", None),
+            ("/v1/data/..%2fb", None),
+            ("/v1/data/%2e%2e/b", None),
+            ("/%zz", None),
+            ("/../x", None),
+            ("/%2e%2e/x", None),
+        ] {
+            assert_eq!(PathPrefix::to_grant(path).map(|one| one.to_string()).as_deref(), expect, "{path}");
         }
     }
 

@@ -8,6 +8,7 @@ use airlock_tests::upstream::Upstream;
 use airlock_types::code::Code;
 use serde_json::json;
 
+use crate::secrets::Raw;
 use crate::web::{DENIED, Web, call, fetch, fetch_with, grant, named};
 
 #[tokio::test]
@@ -210,6 +211,42 @@ async fn no_more_bytes_than_granted_go_up() {
     assert_eq!(record.attempts[0].denials, ["http"]);
     assert!(record.attempts[0].usage.up_bytes <= 100_000);
     assert!(upstream.arrived().iter().skip(1).all(|arrived| arrived.body == 0), "it never arrived whole");
+}
+
+#[tokio::test]
+async fn what_no_response_has_counts_as_it_comes_in() {
+    const BOUND: u64 = 100_000;
+    let ok = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let hint = format!("HTTP/1.1 103 Early Hints\r\nlink: {}\r\n\r\n", "x".repeat(400));
+    for (flood, fits) in [
+        // Informational responses, of which each is small.
+        (hint.repeat(2_000), false),
+        // The size of a chunk that never ends.
+        (format!("{ok}{}", "0".repeat(1 << 20)), false),
+        // Chunks whose framing is five times what they hold.
+        (format!("{ok}{}0\r\n\r\n", "1\r\nx\r\n".repeat(30_000)), false),
+        // The same, within the bound.
+        (format!("{}{ok}{}0\r\n\r\n", hint.repeat(20), "1\r\nx\r\n".repeat(5_000)), true),
+    ] {
+        let server = Raw::answering(&[&flood]).await;
+        let host = Web::new().open(&server.grant(&format!(", down_bytes_max = {BOUND}"))).await;
+        let args = json!({"url": server.url("/")});
+        let expect = if fits { Code::Ok } else { Code::ToolError };
+        let (_, record) = call(&host, "download", &args, expect).await;
+        let attempt = &record.attempts[0];
+        if fits {
+            assert_eq!(attempt.usage.down_bytes, flood.len() as u64);
+            assert!(attempt.denials.is_empty());
+        } else {
+            // What one read brings beyond the bound has come in, too.
+            assert!(
+                (BOUND + 1..BOUND + (128 << 10)).contains(&attempt.usage.down_bytes),
+                "{:?}",
+                attempt.usage
+            );
+            assert_eq!((&*attempt.denials, record.attempts.len()), (&["http".to_owned()][..], 1));
+        }
+    }
 }
 
 #[tokio::test]

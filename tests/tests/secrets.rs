@@ -59,7 +59,8 @@ async fn what_the_guest_sets_in_its_place_is_dropped() {
     // Servers that hand headers on as variables read these as one name.
     let headers = json!([["x-key", "own"], ["X-KEY", "other"], ["x_key", "third"], ["X.Key", "fourth"]]);
     fetch_with(&host, "GET", &upstream.url("/"), &headers).await.0.unwrap();
-    let values: Vec<_> = upstream.arrived()[0].headers.get_all("x-key").iter().cloned().collect();
+    let arrived = &upstream.arrived()[0].headers;
+    let values: Vec<_> = arrived.get_all("x-key").iter().cloned().collect();
     assert_eq!(values, [VALUE]);
     assert!(!arrived.contains_key("x_key") && !arrived.contains_key("x.key"), "{arrived:?}");
     // A header that only a grant lets the guest set.
@@ -173,11 +174,11 @@ impl Raw {
         self.arrived.lock().unwrap().clone()
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    fn grant(&self, more: &str) -> String {
+    pub(crate) fn grant(&self, more: &str) -> String {
         let port = self.address.port();
         format!(
             "grants.http = [{{ host = \"127.0.0.1\", scheme = \"http\", port = {port}, addresses = [\"127.0.0.1\"]{more} }}]\n"

@@ -14,6 +14,7 @@ mod attached;
 mod body;
 mod exchange;
 mod hooks;
+mod meter;
 mod outgoing;
 mod pool;
 mod post;

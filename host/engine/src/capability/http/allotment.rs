@@ -80,9 +80,13 @@ impl Allotment {
         self.grants.get(&grant).is_some_and(|left| take(&left.up_bytes, bytes))
     }
 
-    /// Takes bytes that were received.
+    /// Takes bytes that were received. They did arrive, so with more than is left nothing is left.
     pub(super) fn take_down(&self, grant: usize, bytes: u64) -> bool {
-        self.grants.get(&grant).is_some_and(|left| take(&left.down_bytes, bytes))
+        let take = |left: u64| Some(left.saturating_sub(bytes));
+        let had = |Left { down_bytes, .. }: &Left| {
+            down_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).unwrap_or_default()
+        };
+        self.grants.get(&grant).is_some_and(|left| had(left) >= bytes)
     }
 }
 
@@ -104,6 +108,8 @@ mod tests {
         assert_eq!([(); 3].map(|()| allotment.take_request(3)), [true, true, false]);
         assert!(allotment.take_up(3, 10) && !allotment.take_up(3, 1) && allotment.take_down(3, 1));
         assert!(!allotment.take_request(0));
+        let lot = airlock_types::grant::http::DOWN_BYTES_MAX;
+        assert!(!allotment.take_down(3, lot) && !allotment.take_down(3, 1), "nothing is left of it");
         assert!(Allotment::new(&[], None).is_none());
     }
 

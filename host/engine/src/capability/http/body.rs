@@ -139,15 +139,13 @@ impl Body for Received {
             pause.sleep = None;
         }
         match polled {
-            Some(Ok(frame)) if !self.exchange.down(size(&frame)) => {
-                self.fail(Error::HttpResponseBodySize(None))
-            }
             Some(Ok(frame)) => {
                 if self.body.is_end_stream() {
                     self.settle();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
+            Some(Err(_)) if self.exchange.is_out_of_bytes() => self.fail(Error::HttpResponseBodySize(None)),
             Some(Err(_)) => self.fail(Error::HttpResponseIncomplete),
             None => {
                 self.settle();

@@ -93,6 +93,8 @@ pub(super) struct Exchange {
     is_sent: AtomicBool,
     /// Whether the request ended because it was larger than granted.
     is_too_large: AtomicBool,
+    /// Whether more was received than granted, which ends the connection.
+    is_out_of_bytes: AtomicBool,
 }
 
 impl Exchange {
@@ -122,6 +124,7 @@ impl Exchange {
             dispatched: Mutex::default(),
             is_sent: AtomicBool::new(false),
             is_too_large: AtomicBool::new(false),
+            is_out_of_bytes: AtomicBool::new(false),
         })
     }
 
@@ -206,6 +209,7 @@ impl Exchange {
         self.running.down_bytes.fetch_add(bytes, Ordering::Relaxed);
         let fits = self.allotment.take_down(self.grant, bytes);
         if !fits {
+            self.is_out_of_bytes.store(true, Ordering::Release);
             self.refuse(None, Why::Bound("down_bytes_max", None));
         }
         fits
@@ -213,6 +217,10 @@ impl Exchange {
 
     pub(super) fn is_too_large(&self) -> bool {
         self.is_too_large.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_out_of_bytes(&self) -> bool {
+        self.is_out_of_bytes.load(Ordering::Acquire)
     }
 
     pub(super) fn set_sent(&self) {

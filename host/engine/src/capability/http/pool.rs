@@ -13,6 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::body::Sent;
+use super::meter::Meter;
 use airlock_types::environment::SharedEnvironment;
 use airlock_types::grant::http::Scheme;
 
@@ -40,6 +41,8 @@ pub(super) struct Key {
 /// An open connection. Dropping it closes it, whatever is under way.
 pub(super) struct Connection {
     pub(super) sender: SendRequest<Sent>,
+    /// Counts what comes in.
+    pub(super) meter: Meter,
     #[expect(dead_code, reason = "held for its drop")]
     pub(super) driver: AbortOnDropHandle<()>,
     #[expect(dead_code, reason = "held for its drop")]
@@ -93,6 +96,7 @@ impl Pool {
 
     /// Keeps a connection whose request and response have ended.
     pub(super) fn put(self: &Arc<Self>, key: Key, connection: Connection) {
+        connection.meter.end();
         let mut kept = self.kept();
         let since = self.environment.monotonic();
         kept.drop_old(since);

@@ -10,7 +10,7 @@ use http_body_util::BodyExt as _;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 use super::attached::{Attached, coding};
-use super::body::{Pause, Received, Sent, headers_size};
+use super::body::{Pause, Received, Sent};
 use super::exchange::Exchange;
 use super::pool::Key;
 use super::searched::Searched;
@@ -67,6 +67,7 @@ impl Route {
             let (key, mut connection, was_kept) = connected.ok_or(Error::ConnectionTimeout)??;
             // From here on bytes may leave. What ended before has changed nothing.
             exchange.dispatch().map_err(|_| Error::ConnectionTerminated)?;
+            connection.meter.begin(exchange);
             let sending = connection.sender.try_send_request(request);
             let sent = limited(environment, first_byte_timeout, sending).await;
             match sent.ok_or(Error::HttpResponseTimeout)? {
@@ -85,9 +86,6 @@ impl Route {
         exchange.settle(response.status());
         if let Some(secret) = secret {
             exchange.look_at(response.status(), secret);
-        }
-        if !exchange.down(headers_size(response.headers())) {
-            return Err(Error::HttpResponseHeaderSectionSize(None));
         }
         if let Some(secret) = secret
             && secret.look(response.headers()).is_err()
@@ -156,7 +154,7 @@ async fn limited<F: Future>(
 fn failed(error: &hyper::Error, exchange: &Exchange) -> Error {
     if exchange.is_too_large() {
         Error::HttpRequestBodySize(None)
-    } else if error.is_parse_too_large() {
+    } else if exchange.is_out_of_bytes() || error.is_parse_too_large() {
         Error::HttpResponseHeaderSectionSize(None)
     } else if error.is_canceled() || error.is_closed() || error.is_incomplete_message() {
         Error::ConnectionTerminated

@@ -19,6 +19,7 @@ use tokio_util::task::AbortOnDropHandle;
 use wasmtime_wasi_http::Error;
 
 use super::attached::Attached;
+use super::meter::{Meter, Metered};
 use super::pool::{Connection, Key, Pool};
 use super::resolve::{Resolve, System};
 use super::tls;
@@ -148,7 +149,8 @@ impl Upstream {
     async fn connect(&self, key: &Key) -> Result<Connection, Error> {
         let permit = self.connections.clone().acquire_owned().await;
         let permit = permit.map_err(|_| Error::ConnectionLimitReached)?;
-        let io = self.open(key).await?;
+        let meter = Meter::default();
+        let io = Metered::new(self.open(key).await?, meter.clone());
         let mut builder = http1::Builder::new();
         builder.max_header_size(HEAD_BYTES_MAX).max_buf_size(HEAD_BYTES_MAX);
         let (sender, connection) =
@@ -157,7 +159,7 @@ impl Upstream {
             // Its errors reach whoever waits for the response.
             let _ = connection.await;
         }));
-        Ok(Connection { sender, driver, permit })
+        Ok(Connection { sender, meter, driver, permit })
     }
 
     /// Connects to an address, which was checked.

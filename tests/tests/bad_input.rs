@@ -144,6 +144,58 @@ fn a_contract_and_cases_of_policy_have_no_list_for_a_table() {
 }
 
 #[test]
+fn grants_that_cannot_be_meant_are_refused_with_what_to_write() {
+    let http = |more: &str| format!("grants.http = [{{ host = \"a.example\", {more} }}]");
+    for (line, says) in [
+        (http("up_bytes_max = 0"), ["bound of 0 bytes", "at least 1"]),
+        (http("down_bytes_max = 0"), ["bound of 0 bytes", "at least 1"]),
+        (http("addresses = [\"0.0.0.0/0\"]"), ["turns the check of addresses off", "10.0.0.0/8"]),
+        (http("addresses = [\"10.0.0.0/8\", \"::/0\"]"), ["turns the check of addresses off", "fc00::/7"]),
+        (
+            "grants.http = [{ host = \"\u{430}pi.example.com\" }]".to_owned(),
+            ["letters beyond ASCII", "`xn--pi-6kc.example.com`"],
+        ),
+        (
+            "grants.http = [{ host = \"*.b\u{fc}cher.example\" }]".to_owned(),
+            ["letters beyond ASCII", "`*.xn--bcher-kva.example`"],
+        ),
+        (
+            "grants.files = [{ host = \".\", guest = \"/d\" }, { host = \"..\", guest = \"/d/\" }]"
+                .to_owned(),
+            ["two folders are granted as `/d/`", "of its own"],
+        ),
+        (
+            "grants.files = [{ host = \".\", guest = \"/d\\u0000\" }]".to_owned(),
+            ["`/d\\0` has control characters", "write `/data`"],
+        ),
+        (
+            "grants.files = [{ host = \".\", guest = \"/d\\n\" }]".to_owned(),
+            ["`/d\\n` has control characters", "write `/data`"],
+        ),
+        (
+            "grants.config = { \"a\\u0000b\" = \"c\" }".to_owned(),
+            ["`a\\0b`, which cannot be one", "write a key"],
+        ),
+        (
+            "grants.config = { a = \"b\\u0000c\" }".to_owned(),
+            ["`a`, with a zero byte in its value", "write the value"],
+        ),
+        (
+            "grants.keyvalue = { buckets = [\"a\\u0000\"] }".to_owned(),
+            ["control characters", "such as `notes`"],
+        ),
+        (
+            format!("grants.keyvalue = {{ buckets = [\"{}\"] }}", "b".repeat(10_000)),
+            ["more than 255 bytes", "such as `notes`"],
+        ),
+    ] {
+        refuses(&format!("[tools.one]\ncomponent = \"x.wasm\"\n{line}\n"), &[], &says);
+    }
+    let webhook = "[approval.webhook]\nurl = \"https://a.example/\"\nsecret = \"K\"\nallow = [\"0.0.0.0/0\"]\n[secrets.K]\nenv = \"K\"\n";
+    refuses(webhook, &[], &["turns the check of addresses off", "10.0.0.0/8"]);
+}
+
+#[test]
 fn a_missing_component_is_named() {
     refuses(&one_tool("none.wasm"), &[], &["none.wasm", "airlock.toml:2"]);
 }

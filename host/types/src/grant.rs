@@ -164,7 +164,7 @@ impl Grants {
     pub fn problems(&self) -> Vec<GrantProblem> {
         // Destructured without `..`, here and below: a new capability does not compile until each function treats it.
         let Grants { files, http, keyvalue, config, env, clock: _, random: _, custom: _ } = self;
-        let files = files.iter().filter_map(FilesGrant::problem);
+        let files = files.iter().filter_map(FilesGrant::problem).chain(files::twice(files));
         let values = [values::problem(values::CONFIG, config), values::problem(values::ENV, env)];
         files
             .chain(http.iter().filter_map(HttpGrant::problem))

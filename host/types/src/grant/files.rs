@@ -139,6 +139,11 @@ impl FilesGrant {
         if !guest.starts_with('/') || guest.contains("..") {
             return problem(format!("`{guest}` is not an absolute path of a guest"), "write `/data`");
         }
+        if guest.contains(char::is_control) {
+            let message =
+                format!("`{}` has control characters, and no guest can write it", guest.escape_debug());
+            return problem(message, "write `/data`");
+        }
         if let (Access::Read, Some(bound)) = (self.access, self.first_bound()) {
             let message = format!("the grant of `{guest}` has `{bound}` and is for reading only");
             return problem(message, "write `access = \"read-write\"`, or leave the bounds out");
@@ -159,6 +164,14 @@ impl FilesGrant {
     fn serves(&self, request: &FilesRequest) -> bool {
         self.lies_in(request) && self.access >= request.access
     }
+}
+
+/// The path of a guest that two grants have, of which only one would be found.
+pub(super) fn twice(grants: &[FilesGrant]) -> Option<GrantProblem> {
+    let mut seen = BTreeSet::new();
+    let grant = grants.iter().find(|grant| !seen.insert(normal(&grant.guest)))?;
+    let message = format!("two folders are granted as `{}`", grant.guest);
+    Some(GrantProblem { message, hint: "give each folder a `guest` path of its own" })
 }
 
 /// The rest of a guest's path below another one, without slashes around it. `None` for one that is not below.

@@ -50,6 +50,14 @@ pub const UP_BYTES_MAX: u64 = 1 << 20;
 /// Bytes of response bodies and headers of one call when a grant does not say: a fraction of a guest's default memory.
 pub const DOWN_BYTES_MAX: u64 = 8 << 20;
 
+/// What is wrong with a network that is everywhere.
+pub const EVERYWHERE: &str =
+    "has a network with every address in `addresses`, which turns the check of addresses off";
+
+/// How to write less.
+pub const EVERYWHERE_HINT: &str = "public addresses need no entry; write the network that the service is in, such as `10.0.0.0/8`, \
+                                   `192.168.0.0/16`, `127.0.0.0/8` or `fc00::/7`";
+
 /// How a host is spoken to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -189,6 +197,13 @@ impl HttpGrant {
             ("has no method", "write `methods = [\"GET\"]`, or leave `methods` out for GET and HEAD")
         } else if self.requests_max == 0 {
             ("has `requests_max = 0`", "write at least 1, or leave the grant out")
+        } else if self.up_bytes_max == 0 || self.down_bytes_max == 0 {
+            (
+                "has a bound of 0 bytes, with which every request fails",
+                "write at least 1 for `up_bytes_max` and `down_bytes_max`, or leave the grant out",
+            )
+        } else if self.addresses.iter().any(Network::is_everywhere) {
+            (EVERYWHERE, EVERYWHERE_HINT)
         } else if self.port == Some(0) {
             ("has the port 0", "write the port of the service, or leave `port` out")
         } else {

@@ -32,6 +32,9 @@ const SPACES_MAX: u64 = 1_000;
 /// Largest `value_bytes_max`. A value is in memory as a whole, several times.
 const VALUE_BYTES_TOP: u64 = 16 << 20;
 
+/// Longest name of a bucket, as of a file.
+const BUCKET_BYTES_MAX: usize = 255;
+
 /// A request to keep pairs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -149,6 +152,11 @@ impl KeyvalueGrant {
         let KeyvalueGrant { buckets, scope: _, keys_max, bytes_max, value_bytes_max, spaces_max } = self;
         let (what, hint) = if buckets.is_empty() || buckets.contains("") {
             ("has no bucket, or one without a name", "name the buckets, or leave `buckets` out for `default`")
+        } else if !buckets.iter().all(|bucket| is_bucket(bucket)) {
+            (
+                "has a bucket whose name has control characters or more than 255 bytes",
+                "write a short name of letters, such as `notes`",
+            )
         } else if [keys_max, bytes_max, value_bytes_max, spaces_max].contains(&&0) {
             ("has a bound of 0", "write at least 1, or leave the grant out")
         } else if *value_bytes_max > VALUE_BYTES_TOP {
@@ -161,6 +169,11 @@ impl KeyvalueGrant {
         };
         Some(GrantProblem { message: format!("`grants.{NAME}` {what}"), hint })
     }
+}
+
+/// Whether text can be the name of a bucket, which lists and errors show.
+fn is_bucket(name: &str) -> bool {
+    !name.is_empty() && name.len() <= BUCKET_BYTES_MAX && !name.contains(char::is_control)
 }
 
 /// A plain component does not say which buckets it opens, so it requests those that are granted.

@@ -50,14 +50,17 @@ pub(super) fn problem(name: &str, values: &Values) -> Option<GrantProblem> {
             format!("`grants.{name}` has {bytes} bytes of keys and values, at most {BYTES_MAX} are possible");
         return Some(GrantProblem { message, hint: "put what is large into a file, and grant its folder" });
     }
-    // The environment of a process is a list of `KEY=value` that end in a zero byte, which libraries rely on.
-    let fits = |(key, value): &(&String, &String)| {
-        !key.is_empty() && (name != ENV || !(key.contains('=') || key.contains('\0') || value.contains('\0')))
+    // The environment of a process is a list of `KEY=value` that end in a zero byte, which libraries rely on. A zero byte
+    // in a configuration ends the text for a guest that is written in C.
+    let is_key = |key: &str| !key.is_empty() && !key.contains('\0') && (name != ENV || !key.contains('='));
+    let (key, _) = values.iter().find(|(key, value)| !is_key(key) || value.contains('\0'))?;
+    let key_shown = key.escape_debug();
+    let (what, hint) = match (is_key(key), name) {
+        (true, _) => ("with a zero byte in its value", "write the value without `\\u0000`"),
+        (false, ENV) => ("which cannot be one", "write a name without `=`, such as `TZ`"),
+        (false, _) => ("which cannot be one", "write a key, without `\\u0000`"),
     };
-    let (key, _) = values.iter().find(|pair| !fits(pair))?;
-    let message = format!("`grants.{name}` has the key `{}`, which cannot be one", key.escape_debug());
-    let hint = if name == ENV { "write a name without `=`, such as `TZ`" } else { "write a key" };
-    Some(GrantProblem { message, hint })
+    Some(GrantProblem { message: format!("`grants.{name}` has the key `{key_shown}`, {what}"), hint })
 }
 
 /// A plain component does not say which values it reads, so it requests those that are granted.

@@ -179,6 +179,11 @@ pub enum NotANetwork {
 }
 
 impl Network {
+    /// Whether it has each address of its family, so that no address would be checked any more.
+    pub fn is_everywhere(&self) -> bool {
+        self.0.prefix_len() == 0
+    }
+
     /// Whether it has an address of this machine itself.
     pub(super) fn is_loopback(&self) -> bool {
         let ours = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];

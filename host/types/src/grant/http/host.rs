@@ -49,6 +49,11 @@ pub enum NotAHost {
         "`{0}` is not a host: write a name, an IP address, or `*.example.com` for the names of one more label"
     )]
     Other(String),
+    /// A name in other letters, of which some look like those of ASCII.
+    #[error(
+        "`{0}` has letters beyond ASCII, which can look like others: write its form in Punycode, `{1}`, if that is the host"
+    )]
+    NotAscii(String, String),
     /// A wildcard that covers the names of other parties.
     #[error("`{0}` would cover the hosts of many parties: write at least two labels after `*.`")]
     TooWide(String),
@@ -71,6 +76,10 @@ impl TryFrom<String> for HostPattern {
         let Some(host) = canonical(&rest).filter(|_| !rest.contains(['*', '%'])) else {
             return Err(NotAHost::Other(text));
         };
+        if !text.is_ascii() {
+            let plain = if wildcard { format!("*.{host}") } else { host };
+            return Err(NotAHost::NotAscii(text, plain));
+        }
         match wildcard {
             false => Ok(HostPattern::Exact(host)),
             true if host.starts_with('[') || host.parse::<core::net::Ipv4Addr>().is_ok() => {
@@ -217,9 +226,16 @@ mod tests {
             "*.[::1]",
             "",
             "a%2Eb",
+            "b\u{fc}cher.example",
+            "*.b\u{fc}cher.example",
+            "\u{430}pi.example.com",
+            "\u{ff41}.example",
         ] {
             assert!(HostPattern::try_from(text.to_owned()).is_err(), "{text}");
         }
         assert_eq!(pattern("::1"), pattern("[::1]"));
+        let said = HostPattern::try_from("*.b\u{fc}cher.example".to_owned()).unwrap_err().to_string();
+        assert!(said.contains("`*.xn--bcher-kva.example`"), "{said}");
+        assert_eq!(pattern("*.xn--bcher-kva.example").to_string(), "*.xn--bcher-kva.example");
     }
 }

@@ -55,13 +55,16 @@ fn of_kernel_among(folder: &Path, mounts: &str) -> Option<PathBuf> {
         return Some(named.to_owned());
     }
     let mounts: Vec<Mount> = mounts.lines().filter_map(mount).collect();
-    // A second mount of `/dev` has the type of an ordinary file system in most containers, and the same device.
-    let own: Vec<&str> = mounts.iter().filter(|one| is_named(&one.point)).map(|one| &*one.device).collect();
+    // A second mount of `/dev` has the type of an ordinary file system in most containers, and the same device. Where
+    // `/dev` is a part of the root's file system, the device says nothing.
+    let root = mounts.iter().rev().find(|one| one.point == Path::new("/")).map(|one| &one.device);
+    let own = mounts.iter().filter(|one| is_named(&one.point)).map(|one| &one.device);
+    let own: Vec<&String> = own.filter(|device| Some(*device) != root).collect();
     // What lies below the folder, and of what it lies in the nearest one, which hides those before it.
     let around = mounts.iter().filter(|one| folder.starts_with(&one.point));
     let around = around.max_by_key(|one| one.point.components().count());
     let below = mounts.iter().filter(|one| one.point.starts_with(folder));
-    let is_kernels = |one: &&Mount| TYPES.contains(&&*one.kind) || own.contains(&&*one.device);
+    let is_kernels = |one: &&Mount| TYPES.contains(&&*one.kind) || own.contains(&&one.device);
     around.into_iter().chain(below).find(is_kernels).map(|one| one.point.clone())
 }
 
@@ -124,6 +127,8 @@ mod tests {
         for folder in ["/srv/plain", "/srv/machine/over", "/srv/other", "/process", "/home", "/srv/a"] {
             check(folder, None);
         }
+        let of_root = "20 1 254:0 / / rw - ext4 /dev/vda rw\n21 20 254:0 /dev /dev rw - ext4 /dev/vda rw\n";
+        assert_eq!(of_kernel_among(Path::new("/srv/plain"), of_root), None);
         assert_eq!(of_kernel_among(Path::new("/srv/plain"), "no list of mounts\n - \n"), None);
     }
 }

@@ -55,9 +55,30 @@ fn a_secret_that_is_declared_and_missing_is_an_error_with_its_mend() {
         ("age = \"none.age\"\nidentity = \"own\"", ["none.age` cannot be read", "airlock secret set K"]),
         ("age = \"open\"\nidentity = \"own\"", ["cannot be decrypted", "not an age file"]),
         ("age = \"open\"\nidentity = \"open\"", ["not this user's alone", "chmod 600"]),
+        (
+            "age = \"open\"\nidentity = \"own\"",
+            ["write it anew with `airlock secret set K`", "own`: it is not an age file"],
+        ),
+        (
+            "age = \"open\"\nidentity = \"empty\"",
+            ["empty`: the file of the identity has no key", "age-keygen"],
+        ),
+        (
+            "age = \"open\"\nidentity = \"garbage\"",
+            ["cannot be decrypted with `", "garbage`: identity file contains"],
+        ),
+        ("file = \"large\"", ["at most 65536 are allowed", "the file holds the value alone"]),
+        ("file = \"one\"", ["2 names (hard links)", "remove the other names"]),
     ] {
         std::fs::write(web.folder.path().join("open"), VALUE).unwrap();
-        keep(web.folder.path(), "own", IDENTITY);
+        let large = "x".repeat(70_000);
+        for (name, content) in
+            [("own", IDENTITY), ("empty", ""), ("garbage", "canary\n"), ("large", &large), ("one", VALUE)]
+        {
+            keep(web.folder.path(), name, content);
+        }
+        // The other name may be in a folder that a tool is granted.
+        let _ = std::fs::hard_link(web.folder.path().join("one"), web.folder.path().join("two"));
         // Used by a tool, and by none.
         for grants in [GRANT, ""] {
             web.file(&format!("{grants}[secrets.K]\n{entry}\n"));
@@ -180,6 +201,62 @@ fn a_secret_is_set_listed_and_removed() {
         assert!(said(&refused).contains(words) && !said(&refused).contains("canary-"), "{}", said(&refused));
     }
     assert!(!folder.join("keys/k").exists());
+}
+
+/// What is at a path: its content, or that it is a pipe or a folder.
+fn at(path: &Path) -> Option<Vec<u8>> {
+    let found = std::fs::metadata(path).ok()?;
+    Some(if found.is_file() {
+        std::fs::read(path).unwrap()
+    } else {
+        format!("{:?}", found.file_type()).into()
+    })
+}
+
+#[test]
+fn only_the_file_of_a_secret_is_written_or_removed() {
+    let web = Web::new();
+    let folder = web.folder.path();
+    keep(folder, "id", IDENTITY);
+    std::fs::create_dir_all(folder.join(".airlock/secrets")).unwrap();
+    std::os::unix::fs::symlink("airlock.toml", folder.join("a-link")).unwrap();
+    for (name, content) in [
+        ("airlock.lock", "x"),
+        ("notes", "one\ntwo\n"),
+        ("bytes", "\0\u{1}"),
+        ("web.wasm.minisig", "x"),
+        ("keys", "x"),
+        (".airlock/holds.db", "x"),
+    ] {
+        keep(folder, name, content);
+    }
+    assert!(Command::new("mkfifo").arg(folder.join("pipe")).status().unwrap().success());
+    for (entry, path, words) in [
+        ("file = \"airlock.toml\"", "airlock.toml", "it is the registry"),
+        ("file = \".airlock/../airlock.toml\"", "airlock.toml", "it is the registry"),
+        ("file = \"airlock.lock\"", "airlock.lock", "it is its lock"),
+        ("file = \"web.wasm\"", "web.wasm", "it is the component of `web`"),
+        ("file = \"web.wasm.minisig\"", "web.wasm.minisig", "it is a signature of the component of `web`"),
+        ("age = \"id\"\nidentity = \"id\"", "id", "it is the identity that decrypts `K`"),
+        ("file = \"keys\"", "keys", "it is the file of `journal.checkpoint.to`"),
+        ("file = \".airlock/holds.db\"", ".airlock/holds.db", "it lies in the state folder"),
+        ("file = \".airlock/journal.db\"", ".airlock/journal.db", "it lies in the state folder"),
+        ("file = \"notes\"", "notes", "something else than one value"),
+        ("file = \"bytes\"", "bytes", "something else than one value"),
+        ("file = \"a-link\"", "a-link", "something else than one value"),
+        ("file = \"pipe\"", "pipe", "it is not a regular file"),
+        ("file = \".\"", "web.wasm", "it is not a regular file"),
+    ] {
+        web.file(&format!("[journal]\ncheckpoint.to = \"keys\"\n[secrets.K]\n{entry}\n"));
+        let before = at(&folder.join(path));
+        for args in [["secret", "set", "K"], ["secret", "remove", "K"]] {
+            let refused = run(folder, &args, VALUE);
+            let said = said(&refused);
+            assert_eq!(refused.status.code(), Some(1), "{entry}: {said}");
+            assert!(said.contains(words) && said.contains("a file of its own"), "{entry}: {said}");
+            assert_eq!(at(&folder.join(path)), before, "{entry}");
+        }
+    }
 }
 
 #[test]

@@ -22,6 +22,9 @@ const IDENTITY_BYTES_MAX: u64 = 64 << 10;
 /// Most bytes of a decrypted file. The longest accepted value is far shorter.
 const BYTES_MAX: u64 = 64 << 10;
 
+/// What is wrong with a file of identities in which there is none.
+const NO_KEY: &str = "the file of the identity has no key: `age-keygen -o FILE` makes one";
+
 /// The reader of age files.
 pub(super) struct Age;
 
@@ -70,6 +73,9 @@ pub(super) fn open_with(sealed: &str, identities: Option<&[u8]>) -> Result<Strin
 
 fn decrypted(sealed: &[u8], identities: &[u8], bytes_max: u64) -> Result<Zeroizing<Vec<u8>>, String> {
     let identities = identity_file(identities)?.into_identities().map_err(|err| err.to_string())?;
+    if identities.is_empty() {
+        return Err(NO_KEY.to_owned());
+    }
     let decryptor = Decryptor::new_buffered(BufReader::new(ArmoredReader::new(sealed)));
     let decryptor = decryptor.map_err(|err| unopened(&err))?;
     if decryptor.is_scrypt() {
@@ -88,6 +94,9 @@ fn decrypted(sealed: &[u8], identities: &[u8], bytes_max: u64) -> Result<Zeroizi
 /// When the file holds no identity.
 pub(super) fn seal(value: &[u8], identities: &[u8]) -> Result<Vec<u8>, String> {
     let recipients = identity_file(identities)?.to_recipients().map_err(|err| err.to_string())?;
+    if recipients.is_empty() {
+        return Err(NO_KEY.to_owned());
+    }
     encrypted(value, recipients.iter().map(|recipient| &**recipient as &dyn Recipient))
 }
 

@@ -1,5 +1,7 @@
 //! `airlock secret set|list|remove`: the values that the host adds to requests of tools. No verb shows one.
 
+mod target;
+
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -59,37 +61,46 @@ fn source<'f>(file: &'f ConfigFile, name: &str) -> anyhow::Result<Option<SecretS
     Ok(entry.and_then(|(_, config)| config.source().ok()))
 }
 
-fn of_environment(name: &str, variable: &str) -> anyhow::Error {
-    Message(format!("`{name}` comes from the environment of the host: set the variable `{variable}` there"))
-        .into()
+/// The file of a secret; the variable, if it comes from one.
+fn file_of<'f>(file: &ConfigFile, name: &str, source: Option<SecretSource<'f>>) -> Result<PathBuf, &'f str> {
+    match source {
+        Some(SecretSource::Env(variable)) => Err(variable),
+        Some(SecretSource::File(path) | SecretSource::Age { file: path, identity: _ }) => {
+            Ok(file.folder().join(path))
+        }
+        None => Ok(store::undeclared(file, name)),
+    }
+}
+
+fn of_environment(name: &str, how: &str) -> Message {
+    Message(format!("`{name}` comes from the environment of the host: {how}"))
 }
 
 fn set(file: &ConfigFile, name: &str, printer: &Printer) -> Ended {
     let source = source(file, name)?;
+    let path = file_of(file, name, source)
+        .map_err(|variable| of_environment(name, &format!("set the variable `{variable}` there")))?;
     // Before the value is asked for.
-    if let Some(SecretSource::Env(variable)) = source {
-        return Err(of_environment(name, variable));
-    }
+    target::check(file, name, &path)?;
     let value = secret::value(secret::without_line_end(input(name)?));
     let value = value.map_err(|err| Message(format!("`{name}` was not set: {err}")))?;
     // Readers take one line end for no part of the value.
     let line = Zeroizing::new(format!("{}\n", *value).into_bytes());
-    let path = match source {
-        Some(SecretSource::Env(variable)) => return Err(of_environment(name, variable)),
-        Some(SecretSource::File(path)) => written(&file.folder().join(path), &line)?,
-        Some(SecretSource::Age { file: path, identity }) => {
+    match source {
+        Some(SecretSource::Age { identity, .. }) => {
             let identity = file.folder().join(identity);
             let identities = secret::identities(&identity);
             let identities = identities.map_err(|err| Message(format!("{err}: {}", err.hint(name))))?;
             let sealed = sealed::seal(&line, &identities);
             let sealed = sealed.map_err(|why| Message(format!("`{}`: {why}", identity.display())))?;
-            written(&file.folder().join(path), &sealed)?
+            written(&path, &sealed)?;
         }
+        Some(SecretSource::Env(_) | SecretSource::File(_)) => written(&path, &line)?,
         None => {
             store::folder(file)?;
-            written(&store::undeclared(file, name), &line)?
+            written(&path, &line)?;
         }
-    };
+    }
     printer.note(format!("`{name}` is in `{}`.", path.display()));
     if source.is_none() {
         let path = file.config.host.state.join("secrets").join(name);
@@ -98,10 +109,9 @@ fn set(file: &ConfigFile, name: &str, printer: &Printer) -> Ended {
     Ok(0)
 }
 
-fn written(path: &Path, content: &[u8]) -> anyhow::Result<PathBuf> {
+fn written(path: &Path, content: &[u8]) -> Result<(), Message> {
     let written = store::write(path, content);
-    written.map_err(|err| Message(format!("`{}` cannot be written: {err}", path.display())))?;
-    Ok(path.to_owned())
+    written.map_err(|err| Message(format!("`{}` cannot be written: {err}", path.display())))
 }
 
 /// The value, from a pipe or from a terminal that does not show it. An argument would be in the list of processes.
@@ -192,16 +202,9 @@ impl std::fmt::Display for Listed {
 
 fn remove(file: &ConfigFile, name: &str, printer: &Printer) -> Ended {
     let source = source(file, name)?;
-    let path = match source {
-        Some(SecretSource::Env(variable)) => {
-            let how = format!("take the variable `{variable}` out there");
-            return Err(Message(format!("`{name}` comes from the environment of the host: {how}")).into());
-        }
-        Some(SecretSource::File(path) | SecretSource::Age { file: path, identity: _ }) => {
-            file.folder().join(path)
-        }
-        None => store::undeclared(file, name),
-    };
+    let path = file_of(file, name, source)
+        .map_err(|variable| of_environment(name, &format!("take the variable `{variable}` out there")))?;
+    target::check(file, name, &path)?;
     match std::fs::remove_file(&path) {
         Ok(()) => printer.note(format!("`{}` is removed.", path.display())),
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => {

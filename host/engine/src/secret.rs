@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -134,11 +135,21 @@ pub enum SecretError {
     /// The program does not read age files.
     #[error("this program reads no age files")]
     NoUnseal,
+    /// A file of it has several names, so that a tool may have one of them in a folder.
+    #[error("`{}` has {names} names (hard links), and a tool may be granted the folder of another one", .path.display())]
+    Linked {
+        /// The file.
+        path: PathBuf,
+        /// The number of its names.
+        names: u64,
+    },
     /// An age file cannot be decrypted.
-    #[error("`{}` cannot be decrypted: {reason}", .path.display())]
+    #[error("`{}` cannot be decrypted with `{}`: {reason}", .path.display(), .identity.display())]
     Sealed {
         /// The age file.
         path: PathBuf,
+        /// The file of the identity.
+        identity: PathBuf,
         /// Why, as a fragment.
         reason: String,
     },
@@ -169,15 +180,30 @@ impl SecretError {
                 format!("make one with `age-keygen -o {path}` (mode 0600), or name the one that you have")
             }
             SecretError::NoFile => {
-                format!("name the path of a file that holds the value, and write it with `airlock secret set {name}`")
+                format!(
+                    "name the path of a file that holds the value, and write it with `airlock secret set {name}`"
+                )
+            }
+            SecretError::File { reason: FileError::TooLarge { .. }, .. } => {
+                format!("the file holds the value alone: write it with `airlock secret set {name}`")
+            }
+            SecretError::Identity { reason: FileError::TooLarge { .. }, .. } => {
+                "name the file that `age-keygen` wrote, which holds the key alone".to_owned()
+            }
+            SecretError::Linked { path, .. } => {
+                format!("remove the other names, or put a copy in the place of `{}`", path.display())
             }
             SecretError::File { .. } | SecretError::Identity { .. } => {
                 "name the regular file itself, which is no link, as a path of this machine".to_owned()
             }
             SecretError::State(_) => "put it elsewhere, or into the folder `secrets` there".to_owned(),
-            SecretError::NoUnseal => "a program gives the reader to its host (`HostBuilder::unseal`)".to_owned(),
+            SecretError::NoUnseal => {
+                "a program gives the reader to its host (`HostBuilder::unseal`)".to_owned()
+            }
             SecretError::Sealed { .. } => {
-                "look whether `identity` names the file with the key that `age` in the registry is encrypted to".to_owned()
+                format!(
+                    "write it anew with `airlock secret set {name}`, or name the `identity` that it is encrypted to"
+                )
             }
             SecretError::Value(_) | SecretError::Pattern => {
                 format!("set another value, for a file with `airlock secret set {name}`")
@@ -269,13 +295,15 @@ fn read(
         SecretSource::Age { file: sealed, identity } => {
             let unseal = unseal.ok_or(SecretError::NoUnseal)?;
             // First: without it the age file cannot be written either.
-            let identities = identities(&folder.join(identity)).map_err(|err| hidden(err, identity))?;
+            let key = folder.join(identity);
+            let identities = identities(&key).map_err(|err| hidden(err, identity))?;
             let path = folder.join(sealed);
             // The encrypted file protects itself, and is often under version control.
             let read = file::read(&path, FILE_BYTES_MAX);
             let read = read.map_err(|reason| SecretError::File { path: path.clone(), reason });
             let sealed = read.map_err(|err| hidden(err, sealed))?;
-            unseal.unseal(&sealed, &identities).map_err(|reason| SecretError::Sealed { path, reason })?
+            let opened = unseal.unseal(&sealed, &identities);
+            opened.map_err(|reason| SecretError::Sealed { path, identity: key, reason })?
         }
     };
     Secret::new(name, value(without_line_end(bytes))?)
@@ -316,9 +344,13 @@ pub fn identities(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
 /// # Errors
 /// When it cannot be read, or others can.
 fn private(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
-    let read =
-        file::open_private(path, FILE_BYTES_MAX).and_then(|open| file::read_whole(open, FILE_BYTES_MAX));
-    read.map(Zeroizing::new).map_err(|reason| SecretError::File { path: path.to_owned(), reason })
+    let failed = |reason| SecretError::File { path: path.to_owned(), reason };
+    let open = file::open_private(path, FILE_BYTES_MAX).map_err(failed)?;
+    let names = open.0.metadata().map_err(|err| failed(err.into()))?.nlink();
+    if names > 1 {
+        return Err(SecretError::Linked { path: path.to_owned(), names });
+    }
+    file::read_whole(open, FILE_BYTES_MAX).map(Zeroizing::new).map_err(failed)
 }
 
 fn variable_bytes(name: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {

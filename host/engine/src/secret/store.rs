@@ -18,11 +18,14 @@ pub fn undeclared(file: &ConfigFile, name: &str) -> PathBuf {
     file.state().join(FOLDER).join(name)
 }
 
-/// Whether a file is one of the state folder that is not for secrets.
-pub(super) fn is_of_state(file: &ConfigFile, path: &Path) -> bool {
-    // Resolved, so that a link into the state folder is found.
-    let real = file.state().canonicalize().and_then(|state| Ok((path.canonicalize()?, state)));
-    real.is_ok_and(|(path, state)| path.starts_with(&state) && !path.starts_with(state.join(FOLDER)))
+/// Whether a file is one of the state folder that is not for secrets, or would be.
+pub fn is_of_state(file: &ConfigFile, path: &Path) -> bool {
+    let Ok(state) = file.state().canonicalize() else { return false };
+    // Resolved, so that a link into the state folder is found; of a file that is not there yet, its folder.
+    let (folder, name) = (path.parent().map(Path::canonicalize), path.file_name());
+    let beside = folder.and_then(Result::ok).zip(name).map(|(folder, name)| folder.join(name));
+    let is_own = |path: PathBuf| path.starts_with(&state) && !path.starts_with(state.join(FOLDER));
+    path.canonicalize().ok().into_iter().chain(beside).any(is_own)
 }
 
 /// The names of files below the state folder.

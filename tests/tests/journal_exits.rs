@@ -61,6 +61,34 @@ fn check(path: &Path, args: &[&str], expected: i32, says: &str) {
 }
 
 #[test]
+fn verbs_that_read_say_that_there_is_no_journal_and_make_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = registry_in(folder.path(), "[journal]\nkeep = \"400d\"\n");
+    let journal = journal_of(folder.path());
+    let state = journal.parent().unwrap();
+    let (suite, more) = (folder.path().join("suite"), vec!["policy", "suggest"]);
+    let capture = vec!["shadow", "capture", suite.to_str().unwrap()];
+    let export = vec!["journal", "export", "--format", "otel"];
+    let more = [more, capture, export, vec!["journal", "key", "--new"]];
+    let reads = |args: &&Vec<&str>| **args != ["audit"];
+    for args in of_call("01a219fa-f3ff").iter().chain(of_all().iter().filter(reads)).chain(&more) {
+        check(&path, args, 1, &format!("there is no journal at `{}`", journal.display()));
+        check(&path, args, 1, "`host.state`");
+        assert!(!state.exists(), "{args:?} made the state folder");
+    }
+    // These look at tools alone. What they compile or read of components is kept in the state folder.
+    for args in [vec!["audit"], vec!["tools"], vec!["check"], vec!["explain", "reads", KM]] {
+        check(&path, &args, 0, "");
+        check(&path, &["export", "--for", "openai"], 0, "");
+        let made = std::fs::read_dir(state).unwrap().map(|entry| entry.unwrap().file_name());
+        assert_eq!(made.collect::<Vec<_>>(), ["code"], "{args:?}");
+    }
+    // A call makes it, and then it is read.
+    check(&path, &["call", "reads", KM], 0, "");
+    check(&path, &["log"], 0, "reads");
+}
+
+#[test]
 fn a_journal_that_cannot_be_used_is_70_for_every_verb() {
     let folder = tempfile::tempdir().unwrap();
     let (path, id) = place(folder.path());
@@ -164,26 +192,6 @@ fn a_call_that_is_not_there_or_not_as_it_was_written_is_1_for_every_verb() {
         check(&path, &args, 1, &format!("the record `{id}` cannot be read"));
     }
     check(&path, &["log"], 0, &id[..13]);
-}
-
-#[test]
-fn a_journal_that_is_not_there_has_no_record() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = registry_in(folder.path(), "");
-    for args in of_call("01234567-89ab") {
-        check(&path, &args, 1, "no record `01234567-89ab`");
-        std::fs::remove_dir_all(folder.path().join(".airlock")).unwrap();
-    }
-    for (args, says) in [
-        (vec!["log"], ""),
-        (vec!["replay", "--since", "1h"], "0 the same"),
-        (vec!["backtest"], "0 calls"),
-        (vec!["journal", "export"], ""),
-        (vec!["journal", "verify"], "0 entries, 0 faults"),
-    ] {
-        check(&path, &args, 0, says);
-        std::fs::remove_dir_all(folder.path().join(".airlock")).unwrap();
-    }
 }
 
 #[test]

@@ -111,6 +111,8 @@ fn a_tool_that_is_not_there_is_told_from_one_without_calls() {
     let (path, tools) = (folder.path().join("airlock.toml"), root().join("example-tools/build"));
     let text = format!("[tools.convert]\ncomponent = \"{}/unit-convert.wasm\"\n", tools.display());
     std::fs::write(&path, text).unwrap();
+    // A call of neither makes the journal.
+    airlock(&path, &["call", "other", "{}"]);
     for verb in [["backtest"].as_slice(), &["replay", "--since", "1h"]] {
         for (tool, exit, says) in [("convert", 0, "0 the same"), ("nope", 1, "there is no tool `nope`")] {
             let done = airlock(&path, &[verb, &["--tool", tool]].concat());

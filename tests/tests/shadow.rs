@@ -372,6 +372,9 @@ fn what_cannot_be_used_says_why_and_what_helps() {
         pieces.iter().for_each(|piece| assert!(said.contains(piece), "no {piece:?} in {said}"));
     };
     says(shadowed.run(&[]), &["is no suite", "airlock shadow capture"]);
+    says(shadowed.shadow(&["capture"], &[]), &["there is no journal at"]);
+    // Refused before anything ran.
+    airlock(&shadowed.path("airlock.toml"), &["call", "unit_convert", "{}"]);
     says(shadowed.shadow(&["capture"], &[]), &["no recorded attempt can be replayed", "record = \"full\""]);
     shadowed.call("unit_convert", &json!({"from": "mile", "to": "km", "value": 1}));
     assert_eq!(shadowed.shadow(&["capture"], &[]).0, 0);

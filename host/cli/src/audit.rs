@@ -97,7 +97,7 @@ fn reaches(Unloaded { requests, imports, .. }: &Unloaded) -> Vec<String> {
 
 /// What is on record. A registry that never ran a call has no journal, and gets none here.
 fn uses(file: &ConfigFile) -> anyhow::Result<Uses> {
-    if !file.state().join("journal.db").exists() {
+    if !open::has_journal(file) {
         return Ok(Uses::default());
     }
     let journal = host::open_journal(file)?;

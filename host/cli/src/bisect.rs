@@ -78,10 +78,11 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
     let identity = args.identity.as_deref().map(sealed::identity).transpose()?;
     let versions: Vec<PathBuf> =
         args.versions.iter().map(|path| tried::absolute(path)).collect::<Result<_, _>>()?;
+    open::has_records(&file)?;
     let process = Process::enter(&tried::reaching(&file, &versions), None)?;
     process.report(&file, printer);
     threads.block_on(async {
-        let record = found::ended(&open::records(&file)?, &args.call, registry)?;
+        let record = found::ended(&open::journal(&file)?, &args.call, registry)?;
         let recorded = last_recorded(&record, identity.as_deref())?;
         let (file, process, known, tried) = (&file, &process, BTreeMap::new(), BTreeMap::new());
         let mut bisection =

@@ -5,9 +5,8 @@
 use std::path::Path;
 
 use super::print::{Message, Printer};
-use super::{EXIT_NO, sealed};
+use super::{EXIT_NO, open, sealed};
 use airlock::config::ConfigFile;
-use airlock::host;
 use airlock_journal::Journal;
 use airlock_journal::evidence::Fault;
 use airlock_journal::grade::Given;
@@ -31,7 +30,7 @@ impl Found {
     /// Looks into the journal alone, without a host: a record must be readable even if a component of the registry is broken.
     pub(super) fn look(id: &str, registry: &Path) -> anyhow::Result<Found> {
         check(id)?;
-        let journal = host::open_journal(&ConfigFile::read(registry)?)?;
+        let journal = open::journal(&ConfigFile::read(registry)?)?;
         let (record, stand) = match journal.find(id)? {
             Some(record) => (record, Stand::Ended),
             // A call with effects is in the journal from before it starts.

@@ -7,10 +7,9 @@ mod file;
 use std::path::{Path, PathBuf};
 
 use super::print::{Message, Printer, is_no};
-use super::{Ended, found};
+use super::{Ended, found, open};
 use airlock::config::ConfigFile;
 use airlock::environment::World;
-use airlock::host;
 use airlock_journal::grade::{Grade, Graded};
 use airlock_types::environment::{Environment as _, ms};
 use airlock_types::words::count;
@@ -61,14 +60,14 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
         (Some(call), Some(word), _) => {
             let grade = word.grade();
             let graded = Graded::new(grade, &args.by, args.note.as_deref(), now_unix_ms).map_err(Message)?;
-            let journal = host::open_journal(&config)?;
+            let journal = open::journal(&config)?;
             let record = found::ended(&journal, call, registry)?;
             journal.grade(&record.id, &graded)?;
             printer.line(format!("{} of {} is {}", record.id, record.tool, grade.as_str()));
         }
         (_, _, Some(from)) => {
             let rows = file::rows(from, &args.by, now_unix_ms).map_err(Message)?;
-            let journal = host::open_journal(&config)?;
+            let journal = open::journal(&config)?;
             let find = |call: &str| match found::ended(&journal, call, registry) {
                 Ok(record) => Ok(Ok(record.id)),
                 // Of this line; a journal that cannot be read is none of the file's.

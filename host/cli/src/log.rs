@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::Ended;
 use super::found;
 use super::moment::Moment;
+use super::open;
 use super::page::Page;
 use super::print::{Message, Printer};
 use airlock::config::ConfigFile;
 use airlock::environment::World;
-use airlock::host;
 use airlock_journal::Journal;
 use airlock_journal::listing::{Filter, Listed};
 use airlock_journal::telling::{Tone, moment as time_of, plain, tone};
@@ -69,7 +69,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     if let Some(before) = &args.before {
         found::check(before)?;
     }
-    let journal = host::open_journal(&ConfigFile::read(registry)?)?;
+    let journal = open::journal(&ConfigFile::read(registry)?)?;
     if args.follow {
         follow(args, &filter, &journal, printer).await
     } else {

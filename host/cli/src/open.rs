@@ -120,7 +120,7 @@ fn there_are(name: &str, registry: &Registry) -> String {
 
 /// Opens a host on a registry that was read already, whose tools are not called.
 pub(super) async fn host_of(file: &ConfigFile) -> anyhow::Result<Host> {
-    built(equipped(Host::builder().without_calls()), file).await
+    built(without_new_journal(equipped(Host::builder().without_calls()), file), file).await
 }
 
 /// Opens a host whose tools are called, in a process that is confined as the registry says.
@@ -130,7 +130,7 @@ pub(super) async fn host_in(process: &Process, file: &ConfigFile) -> anyhow::Res
 
 /// Opens a host with all code mapped and linked, for a check of the registry.
 pub(super) async fn host_to_check(process: &Process, file: &ConfigFile) -> anyhow::Result<Host> {
-    built(in_process(process).prove_code(), file).await
+    built(without_new_journal(in_process(process).prove_code(), file), file).await
 }
 
 /// How tools are run again.
@@ -204,16 +204,42 @@ fn no(err: OpenError) -> anyhow::Error {
     }
 }
 
-/// The journal of a registry, for verbs that read records in a process that is confined. One that is not there has none, and is
-/// not made: the process may not be able to.
+/// The journal of a registry, for verbs that read records. One that is not there is not made: a verb that reads must not turn
+/// a wrong folder into an empty journal, and a process that is confined may not be able to make one.
 ///
 /// # Errors
-/// When it is there and cannot be read.
-pub(super) fn records(file: &ConfigFile) -> anyhow::Result<Journal> {
-    match file.state().join(host::JOURNAL_FILE).try_exists() {
-        Ok(false) => Ok(Journal::memory()),
-        Ok(true) | Err(_) => Ok(host::open_journal(file)?),
+/// When it is not there, or cannot be read.
+pub(super) fn journal(file: &ConfigFile) -> anyhow::Result<Journal> {
+    has_records(file)?;
+    Ok(host::open_journal(file)?)
+}
+
+/// Checks that there is a journal to read. For verbs that confine their process first, which makes the state folder.
+///
+/// # Errors
+/// When there is none, with its path.
+pub(super) fn has_records(file: &ConfigFile) -> Result<(), Message> {
+    if has_journal(file) {
+        return Ok(());
     }
+    let path = std::path::absolute(file.state().join(host::JOURNAL_FILE));
+    let path = path.unwrap_or_else(|_| file.state().join(host::JOURNAL_FILE));
+    Err(Message(format!(
+        "there is no journal at `{}`: no call was recorded there; name another folder as `host.state` in the registry, or another \
+         registry with `--registry`",
+        path.display()
+    )))
+}
+
+/// Whether the registry has a journal. What is wrong with one is found when it is opened.
+pub(super) fn has_journal(file: &ConfigFile) -> bool {
+    let found = file.state().join(host::JOURNAL_FILE).symlink_metadata();
+    found.map_or_else(|err| err.kind() != std::io::ErrorKind::NotFound, |_| true)
+}
+
+/// A host for a verb that makes no calls, with the journal that is there. It makes none.
+fn without_new_journal(builder: HostBuilder<'static>, file: &ConfigFile) -> HostBuilder<'static> {
+    if has_journal(file) { builder } else { builder.journal(Journal::memory()) }
 }
 
 struct Progress {

@@ -92,6 +92,7 @@ struct Counts {
 
 pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Threads<'_>) -> Ended {
     let file = ConfigFile::read(registry)?;
+    open::has_records(&file)?;
     let identity = args.identity.as_deref().map(sealed::identity).transpose()?;
     // Components run in this process, as when they are served. The one to try must be within its reach.
     let component = args.component.as_deref().map(tried::absolute).transpose()?;
@@ -107,7 +108,7 @@ async fn run_all(
     process: &Process,
     printer: &Printer,
 ) -> Ended {
-    let journal = open::records(file)?;
+    let journal = open::journal(file)?;
     let mut counts = Counts::default();
     let mut hosts = Hosts { args, file, process, printer, host: None };
     match &args.call {

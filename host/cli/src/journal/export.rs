@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use super::otel;
-use crate::Ended;
 use crate::moment::Moment;
 use crate::print::Printer;
+use crate::{Ended, open};
 use airlock::config::ConfigFile;
-use airlock::host;
 use airlock_types::record::Record;
 
 #[derive(Debug, clap::Args)]
@@ -35,7 +34,7 @@ enum Format {
 pub(crate) fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     let since_unix_ms = args.since.map_or(0, Moment::unix_ms);
     let file = ConfigFile::read(registry)?;
-    let journal = host::open_journal(&file)?;
+    let journal = open::journal(&file)?;
     for page in journal.pages(since_unix_ms) {
         for record in page?.iter().filter(|record| args.tool.as_ref().is_none_or(|tool| *tool == record.tool))
         {

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use crate::print::{Message, Printer};
 use crate::{EXIT_NO, Ended, found};
 use airlock::config::ConfigFile;
-use airlock::{file, host};
+use airlock::file;
 use airlock_journal::Journal;
 use airlock_journal::log::Note;
 
@@ -38,7 +38,7 @@ pub(crate) struct KeyArgs {
 
 /// The journal of a registry.
 pub(super) fn open(registry: &Path) -> anyhow::Result<Journal> {
-    Ok(host::open_journal(&ConfigFile::read(registry)?)?)
+    crate::open::journal(&ConfigFile::read(registry)?)
 }
 
 /// The checkpoints in a file, at least one.

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use crate::Ended;
 use crate::print::{Message, Printer};
+use crate::{Ended, open};
 use airlock::config::ConfigFile;
 use airlock::environment::World;
-use airlock::host;
 use airlock_journal::retention::{By, Pruned};
 use airlock_types::environment::{Environment as _, ms};
 use airlock_types::words::count;
@@ -28,7 +27,7 @@ pub(crate) fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     if rules.is_all() {
         return Err(Message(NO_RULES.into()).into());
     }
-    let journal = host::open_journal(&file)?;
+    let journal = open::journal(&file)?;
     let now_unix_ms = ms(World::new().wall());
     let pruned = journal.prune(&|tool| rules.of(tool), By::Command, now_unix_ms)?;
     if args.json {

@@ -9,7 +9,6 @@ use crate::open;
 use crate::print::Printer;
 use airlock::config::ConfigFile;
 use airlock::environment::World;
-use airlock::host;
 use airlock::policy::{Observed, PolicySource};
 use airlock_types::environment::{Environment as _, ms};
 
@@ -54,9 +53,9 @@ pub(super) async fn observed(
     printer: &Printer,
 ) -> anyhow::Result<Entries> {
     let file = ConfigFile::read(registry)?;
+    // The journal alone, without a host: nothing is called. First, as loading makes the state folder.
+    let journal = open::journal(&file)?;
     let tools = open::whole_registry(&file).await?;
-    // The journal alone, without a host: nothing is called.
-    let journal = host::open_journal(&file)?;
     let mut entries: BTreeMap<String, (Arc<PolicySource>, Observed)> = BTreeMap::new();
     let mut keys: BTreeMap<String, String> = BTreeMap::new();
     for tool in tools.tools() {

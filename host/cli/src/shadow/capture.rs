@@ -57,7 +57,7 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     let suite = folder.suite()?;
     let kept = if suite.is_some() { folder.read_cases()? } else { BTreeMap::new() };
     let seed = args.seed.or(suite.as_ref().map(|suite| suite.seed)).unwrap_or(1);
-    let journal = open::records(&file)?;
+    let journal = open::journal(&file)?;
     let mut left_out = BTreeMap::new();
     let sampler = sample(args, seed, &journal, &mut left_out)?;
     let (seen, strata) = (sampler.seen(), sampler.strata());

@@ -2,8 +2,10 @@
 //! where the operator said so.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
+use airlock_tests::program;
 use airlock_tests::server::Server;
 use rusqlite::Connection;
 use serde_json::Value;
@@ -134,4 +136,18 @@ fn a_single_call_without_a_journal_says_that_it_is_not_on_record() {
     let reply: Value = serde_json::from_slice(&refused.stdout).unwrap();
     assert_eq!(reply["code"], "host.journal", "{reply}");
     assert_eq!(refused.status.code(), Some(70));
+}
+
+#[test]
+fn a_full_disk_is_named_by_verbs_that_read_and_by_those_that_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = used(folder.path(), "");
+    for verb in ["log", "journal verify", "call reads"] {
+        // The index of the log cannot grow, as on a full disk. The signal that comes with this bound is ignored.
+        let script = format!("trap '' XFSZ; ulimit -f 8; exec \"$0\" --registry \"$1\" {verb}");
+        let ended = Command::new("sh").args(["-c", &script]).arg(program()).arg(&path).output().unwrap();
+        let said = crate::stderr(&ended);
+        assert_eq!(ended.status.code(), Some(70), "{verb}: {said}");
+        assert!(said.contains("its disk is full") && said.contains("make room"), "{verb}: {said}");
+    }
 }

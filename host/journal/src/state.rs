@@ -102,6 +102,9 @@ fn mended(path: &Path, source: &std::io::Error) -> &'static str {
     if IS_CONFINED.load(Ordering::Relaxed) && source.kind() == ErrorKind::PermissionDenied {
         return "this process was confined to the folder that was there when it started: restart it";
     }
+    if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+        return "make room on its disk, or raise the quota of this user";
+    }
     unexpanded::word(path).unwrap_or("make it usable for this user, or name another folder as `host.state`")
 }
 

@@ -1,11 +1,18 @@
 //! Errors of SQLite in words for an operator: what is wrong with the file, and how to mend it.
 
-use rusqlite::{Error, ErrorCode};
+use rusqlite::{Error, ErrorCode, ffi};
+
+/// What to do where nothing more can be written.
+const MAKE_ROOM: &str = "make room on its disk, or raise the quota of this user";
 
 /// The error, with what to do about it where that is known.
 pub(super) fn explained(err: &Error) -> String {
+    // SQLite calls it an error of the disk: the file of the log's index cannot grow, which reading needs as well.
+    if err.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_SHMSIZE) {
+        return format!("its disk is full, and has no room for the index beside it; {MAKE_ROOM}");
+    }
     let mend = match err.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => "make room on its disk, or raise the quota of this user",
+        Some(ErrorCode::DiskFull) => MAKE_ROOM,
         Some(ErrorCode::ReadOnly) => {
             "make the file, the files beside it and their folder writable for this user"
         }
@@ -36,6 +43,7 @@ mod tests {
     #[test]
     fn each_trouble_says_how_to_mend_it() {
         check(ffi::SQLITE_FULL, "make room");
+        check(ffi::SQLITE_IOERR_SHMSIZE, "its disk is full");
         check(ffi::SQLITE_READONLY_DIRECTORY, "writable for this user");
         check(ffi::SQLITE_CANTOPEN, "the rights of its folder");
         check(ffi::SQLITE_CORRUPT, "`sqlite3 FILE .recover`");

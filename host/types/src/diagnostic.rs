@@ -35,8 +35,14 @@ pub struct Diagnostics(pub Vec<Diagnostic>);
 impl Diagnostic {
     /// A syntax or shape error of a TOML file, with the nearest right name where a name is wrong.
     pub fn from_toml(error: &toml::de::Error, file: &str, source: &Arc<str>) -> Diagnostic {
+        let mut message = plain(error.message());
+        // serde knows no dates: the parser hands one on as a table.
+        let at = error.span().and_then(|span| source.get(span)).unwrap_or_default();
+        if at.starts_with(|first: char| first.is_ascii_digit()) {
+            message = message.replace("this is a table, ", "this is a date, ");
+        }
         Diagnostic {
-            message: plain(error.message()),
+            message,
             file: file.to_owned(),
             source: Arc::clone(source),
             span: error.span(),
@@ -110,12 +116,15 @@ impl Diagnostic {
 
 /// An error of serde about a value's type, without the names of types in the program.
 fn plain(message: &str) -> String {
-    let Some((found, expected)) =
-        message.strip_prefix("invalid type: ").and_then(|rest| rest.rsplit_once(", expected "))
-    else {
+    // A number of the wrong size is an invalid value, or one of another type.
+    let wrong = ["invalid type: ", "invalid value: "].iter().find_map(|start| message.strip_prefix(start));
+    let Some((found, expected)) = wrong.and_then(|rest| rest.rsplit_once(", expected ")) else {
         return message.to_owned();
     };
-    let expected = match expected {
+    // What no number of TOML fits into is read as a larger type, which is named.
+    let found = found.trim_end_matches(" as i128").trim_end_matches(" as u128");
+    let range = if found.starts_with("integer ") { range(expected) } else { None };
+    let expected = match range.as_deref().unwrap_or(expected) {
         "a sequence" => "a list",
         "a map" => "a table",
         "a boolean" => "true or false",
@@ -132,6 +141,18 @@ fn plain(message: &str) -> String {
         other => format!("the {other}"),
     };
     format!("this is {found}, and {expected} is expected here")
+}
+
+/// The whole numbers of a type, as far as TOML has them.
+fn range(name: &str) -> Option<String> {
+    let most = match name {
+        "u8" => u8::MAX.into(),
+        "u16" => u16::MAX.into(),
+        "u32" => u32::MAX.into(),
+        "u64" | "usize" => i64::MAX.unsigned_abs(),
+        _ => return None,
+    };
+    Some(format!("a whole number from 0 to {most}"))
 }
 
 impl Diagnostics {
@@ -184,6 +205,14 @@ mod tests {
     }
 
     #[test]
+    fn a_date_is_no_table() {
+        let source: Arc<str> = "deadline = 2026-01-01\n".into();
+        let error = toml::from_str::<Settings>(&source).unwrap_err();
+        let text = Diagnostic::from_toml(&error, "a.toml", &source).message;
+        assert!(text.starts_with("this is a date, and a whole number"), "{text}");
+    }
+
+    #[test]
     fn says_what_is_expected_in_words_of_the_file() {
         for (found, said) in [
             (
@@ -197,6 +226,18 @@ mod tests {
             ),
         ] {
             assert_eq!(plain(toml::from_str::<Settings>(found).unwrap_err().message()), said);
+        }
+        for (found, said) in [
+            (
+                "invalid value: integer `-1`, expected u16",
+                "this is the integer `-1`, and a whole number from 0 to 65535 is expected here",
+            ),
+            (
+                "invalid type: integer `99999999999999999999` as i128, expected u32",
+                "this is the integer `99999999999999999999`, and a whole number from 0 to 4294967295 is expected here",
+            ),
+        ] {
+            assert_eq!(plain(found), said);
         }
         assert_eq!(
             plain("invalid type: string \"x\", expected struct KeyvalueGrant"),

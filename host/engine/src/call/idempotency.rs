@@ -159,8 +159,8 @@ fn may_run_again(record: &Record, is_read: bool) -> bool {
 fn refused(events: &Events<'_>, why: &str, mend: &str) -> Failed {
     let mut failed = report::failed(events.tool(), Code::ArgsIdempotency, &Details::default());
     failed.report.message = format!(
-        "Call to `{}` was not run: its idempotency key (header `Idempotency-Key`, or `dev.airlock/idempotency_key` in `_meta`) cannot \
-         be used: {why}.\nThe tool did not run.\n{mend}",
+        "Call to `{}` was not run: its idempotency key (header `Idempotency-Key`, `dev.airlock/idempotency_key` in `_meta`, \
+         or `--idempotency-key`) cannot be used: {why}.\nThe tool did not run.\n{mend}",
         events.tool()
     );
     failed

@@ -316,8 +316,9 @@ async fn the_grant_that_a_denied_use_of_the_host_names_makes_exactly_that_use_pa
     let home = Home::Keep(Place::new());
     let put = |bucket: &str| json!({"bucket": bucket, "key": "k", "value": "v"});
     let many = |count: usize| json!({"pairs": (0..count).map(|n| (n.to_string(), "v")).collect::<Vec<_>>()});
-    let (bucket, more) =
-        ("keyvalue with that bucket is not granted", "more keyvalue in one call is not granted");
+    let bucket = "keyvalue with that bucket is not granted";
+    let more = "what keyvalue keeps already has the size that is granted";
+    let large = "keyvalue with values of that size is not granted";
     let kept = "tools.keep.grants.keyvalue";
     for case in [
         case("", "put", put(""), bucket, "tools.keep"),
@@ -330,7 +331,7 @@ async fn the_grant_that_a_denied_use_of_the_host_names_makes_exactly_that_use_pa
             "grants.keyvalue = { value_bytes_max = 10 }\n",
             "put_large",
             json!({"key": "k", "bytes": 30}),
-            more,
+            large,
             kept,
         ),
         case(
@@ -428,7 +429,13 @@ async fn the_grant_that_a_denied_use_of_a_folder_names_makes_exactly_that_use_pa
         case(desk::grant(""), "act", write("x"), "writing files there is not granted", first),
         case(desk::writable(", files_max = 0"), "act", write("x"), more, first),
         case(desk::writable(", bytes_max = 3"), "act", write("12345"), more, first),
-        case(desk::writable(", file_bytes_max = 3"), "act", write("12345"), more, first),
+        case(
+            desk::writable(", file_bytes_max = 3"),
+            "act",
+            write("12345"),
+            "files of that size are not granted",
+            first,
+        ),
         Case {
             of_caller: "grants.files = [{ guest = \"/data\", access = \"read-write\", bytes_max = 3 }]\n",
             ..case(desk::writable(""), "act", write("12345"), more, "callers.ann.grants.files[0]")

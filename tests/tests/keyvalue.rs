@@ -10,7 +10,8 @@ use airlock_types::effect::Effect;
 use airlock_types::session::SessionKey;
 use serde_json::{Value, json};
 
-use crate::keep::{From, Place, answer, ask, call, example};
+use crate::keep::{From, Place, answer, ask, call, call_from, example};
+use crate::state_folder::airlock;
 
 const GRANTED: &str = "grants.keyvalue = {}\n";
 const CALLERS: &str =
@@ -174,6 +175,74 @@ async fn each_quota_is_an_error_that_says_which_and_a_denial() {
 }
 
 #[tokio::test]
+async fn a_refusal_says_what_helps_against_it() {
+    let quota = "grants.keyvalue = { keys_max = 1, bytes_max = 1000, value_bytes_max = 500 }\n";
+    let host = Place::new().open(quota).await;
+    let large = |key: &str, bytes: u32| json!({"key": key, "bytes": bytes});
+    ask(&host, "put_large", &large("a", 10)).await.unwrap();
+    let (operator, room) =
+        ("Only the operator can grant it", "If a tool removes what is kept, that makes room");
+    for (args, kind, helps) in [
+        (large("b", 1), "what keyvalue keeps already has the size that is granted", room),
+        (large("a", 501), "keyvalue with values of that size is not granted", operator),
+        (json!({"key": "k".repeat(1_025), "bytes": 1}), "", ""),
+    ] {
+        let (reply, _) = call(&host, "put_large", &args, Code::ToolError).await;
+        let message = reply.error.unwrap().message;
+        assert!(message.contains(kind) && message.contains(helps), "{message}");
+        assert!(!message.contains("in one call"), "{message}");
+    }
+    let spaces = format!("grants.keyvalue = {{ scope = \"caller\", spaces_max = 1 }}\n{CALLERS}");
+    let host = Place::new().open(&spaces).await;
+    let from = |name| From { caller: Some(name), session: SessionKey::None };
+    call_from(&host, from("ann"), "put", &put("a", "1")).await;
+    for (caller, kind, helps) in [
+        ("ben", "keyvalue for one more caller or session is not granted", operator),
+        ("anonymous", "came without credentials", "Call it with the credentials of a caller"),
+    ] {
+        let (reply, _) = call_from(&host, from(caller), "put", &put("a", "1")).await;
+        let message = reply.error.unwrap().message;
+        assert!(message.contains(kind) && message.contains(helps), "{message}");
+    }
+}
+
+#[test]
+fn what_lacks_a_session_says_so_to_the_caller_and_to_the_operator() {
+    let place = Place::new();
+    let registry = place.file("grants.keyvalue = { scope = \"session\" }\n").path;
+    let called = airlock(&registry, &["call", "keep_put", &put("a", "1").to_string(), "--json"]);
+    let reply: Value = serde_json::from_slice(&called.stdout).unwrap();
+    let message = reply["error"]["message"].as_str().unwrap();
+    let why = "keyvalue is granted for each session, and this call has none";
+    assert!(message.contains(why) && message.contains("`Airlock-Session`"), "{message}");
+    assert!(!message.contains("bucket is not granted") && !message.contains("operator"), "{message}");
+    for verb in ["show", "why"] {
+        let told = crate::stdout(&airlock(&registry, &[verb, reply["record"].as_str().unwrap()]));
+        assert!(told.contains(why) && told.contains("tools.keep.grants.keyvalue"), "{verb}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_does_not_cross_in_one_step_is_not_an_answer_that_is_too_large() {
+    let settings = "grants.keyvalue = { value_bytes_max = 16777216, bytes_max = 20000000 }\n\
+        limits.memory_bytes_max = 268435456\n";
+    let host = Place::new().open(settings).await;
+    let large = |bytes: u32| json!({"key": "a", "bytes": bytes});
+    ask(&host, "put_large", &large(4_000_000)).await.unwrap();
+    let (reply, record) = call(&host, "put_large", &large(4 << 20), Code::LimitOutput).await;
+    let message = reply.error.unwrap().message;
+    assert!(message.contains("it handed over more than 4194304 bytes in one step"), "{message}");
+    assert_eq!(record.attempts.len(), 1);
+    let noted =
+        |host: &Host| host.summary().1.into_iter().find(|note| note.contains("values of 16777216 bytes"));
+    assert!(noted(&host).unwrap().contains("raise that to 4194305"));
+    let enough = format!("{settings}limits.output_bytes_max = 4194305\n");
+    let host = Place::new().open(&enough).await;
+    ask(&host, "put_large", &large(16 << 20)).await.unwrap();
+    assert_eq!(noted(&host), None);
+}
+
+#[tokio::test]
 async fn several_keys_at_once_and_keys_page_by_page() {
     let host = Place::new().open(GRANTED).await;
     let pairs: Vec<(String, String)> = (0..600).map(|i| (format!("key {i}"), i.to_string())).collect();
@@ -311,14 +380,18 @@ async fn a_contract_gets_only_what_it_asks_for() {
     ask(&host, "put", &json!({"bucket": "notes", "key": "a", "value": "1"})).await.unwrap();
     assert_eq!(ask(&host, "put", &put("a", "1")).await.unwrap_err(), "no-such-store");
     // Without the grant it does not run, and the operator reads what would grant it.
-    for settings in ["", GRANTED] {
+    for (settings, grant) in [
+        ("", "grants.keyvalue = { buckets = [\"notes\"] }"),
+        (GRANTED, "grants.keyvalue = { buckets = [\"default\", \"notes\"] } (in place of what is there)"),
+    ] {
         let host = place.open(settings).await;
         let (_, record) = call(&host, "keys", &json!({}), Code::PolicyDenied).await;
         assert!(record.attempts.is_empty());
         let (_, warnings) = host.summary();
-        let line = "asks for keyvalue (\"notes\") (what was noted) and will be denied; to grant it: \
-                    grants.keyvalue = { buckets = [\"notes\"] }";
-        assert!(warnings.iter().any(|warning| warning.contains(line)), "{warnings:?}");
+        let line = "asks for keyvalue (\"notes\") (what was noted) and will be denied; to grant it: "
+            .to_owned()
+            + grant;
+        assert!(warnings.iter().any(|warning| warning.ends_with(&line)), "{warnings:?}");
     }
     let place = Place::with_contract("effects = \"read\"\n[capabilities.keyvalue]\nreason = \"x\"\n");
     let Err(err) = place.try_open_kept(GRANTED).await else { panic!("it opens") };

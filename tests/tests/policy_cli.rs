@@ -230,6 +230,112 @@ fn a_case_is_about_who_may_call_and_what_a_class_allows_too() {
 }
 
 #[test]
+fn a_request_that_no_registry_can_serve_is_not_packed() {
+    let folder = web("[tools.web]\ncomponent = \"web.wasm\"\n");
+    let before = std::fs::read(folder.path().join("web.wasm")).unwrap();
+    for (asked, says) in [
+        ("[[capabilities.files]]\npath = \"data\"", "`data` is not an absolute path of a guest"),
+        ("[[capabilities.files]]\npath = \"/a/../data\"", "`/a/../data` is not an absolute path of a guest"),
+        ("[[capabilities.env]]\nkey = \"A=B\"", "has the key `A=B`, which cannot be one"),
+        ("[[capabilities.config]]\nkey = \"\"", "has the key ``, which cannot be one"),
+        ("[[capabilities.http]]\nhost = \"a.example\"\nmethods = []", "has no method"),
+        ("[[capabilities.http]]\nhost = \"a.example\"\nport = 0", "has the port 0"),
+        ("[capabilities.keyvalue]\nbuckets = []", "`capabilities.keyvalue` of `contract.toml`"),
+    ] {
+        let contract = folder.path().join("contract.toml");
+        std::fs::write(&contract, format!("{asked}\nreason = \"r\"\noptional = true\n")).unwrap();
+        let packed = airlock_in(folder.path(), &["pack", "web.wasm", "--contract", "contract.toml"]);
+        let said = stderr(&packed);
+        assert!(packed.status.code() == Some(1) && said.contains(says), "{asked}: {said}");
+    }
+    for asked in
+        ["[capabilities.clock]", "[capabilities.custom.mail]", "[[capabilities.http]]\nhost = \"a.example\""]
+    {
+        std::fs::write(folder.path().join("contract.toml"), format!("{asked}\nreason = \" \"\n")).unwrap();
+        let packed = airlock_in(folder.path(), &["pack", "web.wasm", "--contract", "contract.toml"]);
+        let said = stderr(&packed);
+        assert!(
+            packed.status.code() == Some(1) && said.contains("a request has no reason"),
+            "{asked}: {said}"
+        );
+    }
+    assert_eq!(std::fs::read(folder.path().join("web.wasm")).unwrap(), before);
+    // Nor does an empty reason explain a wildcard.
+    let folder = web(
+        "[tools.web]\ncomponent = \"web.wasm\"\ngrants.http = [{ host = \"*.example.com\", reason = \" \" }]\n",
+    );
+    let said = stderr(&airlock_in(folder.path(), &["check"]));
+    assert!(said.contains("(wildcard-without-reason, airlock.toml:3)"), "{said}");
+}
+
+/// What `show` says would allow the refused request of a call, and where.
+fn mended(folder: &Path) -> (String, String) {
+    let args = json!({"method": "GET", "url": "http://127.0.0.1:1/x", "headers": [], "body": ""}).to_string();
+    let called = airlock_in(folder, &["call", "web_fetch", &args, "--json"]);
+    let reply: serde_json::Value = serde_json::from_slice(&called.stdout).unwrap();
+    let shown = stdout(&airlock_in(folder, &["show", reply["record"].as_str().unwrap()]));
+    let line =
+        shown.lines().find_map(|line| line.split_once("to allow it, ")).map(|(_, line)| line.to_owned());
+    let line = line.unwrap_or_else(|| panic!("{shown}"));
+    let (place, grant) = line.split_once(": grants.").unwrap_or_else(|| panic!("{line}"));
+    (place.to_owned(), format!("grants.{grant}"))
+}
+
+#[test]
+fn the_line_that_would_allow_a_use_is_whole_and_fits_how_the_list_is_written() {
+    let host = |n: u32| format!("host = \"host-{n}.example.com\"");
+    let path = "path = \"/a/long/path/of/a/service\"";
+    let entry = "[tools.web]\ncomponent = \"web.wasm\"\n";
+    let listed: String = (0..9).map(|n| format!("{{ {}, {path} }},", host(n))).collect();
+    let headed: String =
+        (0..9).map(|n| format!("[[tools.web.grants.http]]\n{}\n{path}\n", host(n))).collect();
+    for (grants, place) in [
+        (format!("grants.http = [{listed}]\n"), "write in place of the rule in `[tools.web]`"),
+        (headed, "write in `[tools.web]`, in place of all [[tools.web.grants.http]]"),
+    ] {
+        let folder = web(&format!("{entry}{grants}"));
+        let (said, line) = mended(folder.path());
+        assert_eq!(said, place);
+        assert!(line.len() > 300 && line.contains("host-8") && line.contains("127.0.0.1"), "{line}");
+        std::fs::write(folder.path().join("airlock.toml"), format!("{entry}{line}\n")).unwrap();
+        let checked = airlock_in(folder.path(), &["check"]);
+        assert!(checked.status.success(), "{}", stderr(&checked));
+    }
+    // An entry in braces takes the line within them.
+    let folder = web("[tools]\nweb = { component = \"web.wasm\", grants = { clock = true } }\n");
+    let args = json!({"method": "GET", "url": "http://127.0.0.1:1/x", "headers": [], "body": ""}).to_string();
+    let called = airlock_in(folder.path(), &["call", "web_fetch", &args, "--json"]);
+    let reply: serde_json::Value = serde_json::from_slice(&called.stdout).unwrap();
+    let told = stdout(&airlock_in(folder.path(), &["why", reply["record"].as_str().unwrap()]));
+    assert!(told.contains("add in `tools.web.grants`, within its braces:"), "{told}");
+    assert!(
+        told.lines().any(|line| line.trim_start().starts_with("http = [{ host = \"127.0.0.1\"")),
+        "{told}"
+    );
+}
+
+#[test]
+fn what_check_proposes_fits_beside_what_is_granted() {
+    let contract = "[[capabilities.http]]\nhost = \"a.example\"\nreason = \"r\"\n[[capabilities.http]]\nhost = \"b.example\"\n\
+                    reason = \"r\"\noptional = true\n";
+    let whole = "to grant it: grants.http = [{ host = \"a.example\" }, { host = \"b.example\" }]";
+    for (grants, place) in [
+        ("grants.http = [{ host = \"a.example\" }]\n", "(in place of what is there)"),
+        (
+            "[[tools.web.grants.http]]\nhost = \"a.example\"\n",
+            "(in `[tools.web]`, in place of all [[tools.web.grants.http]])",
+        ),
+    ] {
+        let folder = web(&format!("[tools.web]\ncomponent = \"web.wasm\"\n{grants}"));
+        std::fs::write(folder.path().join("contract.toml"), contract).unwrap();
+        let packed = airlock_in(folder.path(), &["pack", "web.wasm", "--contract", "contract.toml"]);
+        assert!(packed.status.success(), "{}", stderr(&packed));
+        let said = stderr(&airlock_in(folder.path(), &["check"]));
+        assert!(said.contains(&format!("{whole} {place}")), "{said}");
+    }
+}
+
+#[test]
 fn texts_of_an_author_write_no_line_of_check_and_no_part_of_a_grant() {
     let contract = "[[capabilities.files]]\npath = '/x\", access = \"read-write'\nreason = \"r\\n\\nok: verified\"\n\
         [capabilities.custom]\n\"a = true\\ngrants.http = [{ host = 'evil.example' }]\\n#\" = { reason = \"r\" }\n";

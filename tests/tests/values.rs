@@ -4,9 +4,10 @@ use airlock::host::Host;
 use airlock_types::caller::Caller;
 use airlock_types::code::Code;
 use airlock_types::effect::Effect;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::keep::{Place, ask, call, example};
+use crate::state_folder::airlock;
 
 const CONFIG: &str = "grants.config = { region = \"eu\", \"page size\" = \"20\" }\n";
 
@@ -69,9 +70,31 @@ async fn a_contract_gets_only_the_keys_that_it_asks_for() {
     let (_, record) = call(&host, "all_values", &json!({}), Code::PolicyDenied).await;
     assert!(record.attempts.is_empty());
     let line = "asks for config `region` (where to look) and will be denied; to grant it: \
-                grants.config = { region = \"…\" }";
+                region = \"VALUE\" (in `tools.keep.grants.config`, within its braces)";
     let (_, warnings) = host.summary();
     assert!(warnings.iter().any(|warning| warning.contains(line)), "{warnings:?}");
+}
+
+#[test]
+fn one_more_value_goes_where_the_others_are_written() {
+    for (grants, line) in [
+        (
+            "grants.config = { region = \"eu\" }\n",
+            "add in `tools.keep.grants.config`, within its braces: zone = \"VALUE\"",
+        ),
+        ("grants.config.region = \"eu\"\n", "add in `[tools.keep]`: grants.config.zone = \"VALUE\""),
+        (
+            "[tools.keep.grants.config]\nregion = \"eu\"\n",
+            "add in `[tools.keep.grants.config]`: zone = \"VALUE\"",
+        ),
+    ] {
+        let place = Place::new();
+        let registry = place.file(grants).path;
+        let called = airlock(&registry, &["call", "keep_need", "{\"key\": \"zone\"}", "--json"]);
+        let reply: Value = serde_json::from_slice(&called.stdout).unwrap();
+        let shown = crate::stdout(&airlock(&registry, &["show", reply["record"].as_str().unwrap()]));
+        assert!(shown.contains(line), "{shown}");
+    }
 }
 
 #[test]

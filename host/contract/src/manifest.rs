@@ -35,7 +35,7 @@ use crate::answer::ErrorCases;
 use crate::check::{Checks, Rule};
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::effect::Effect;
-use airlock_types::grant::Requests;
+use airlock_types::grant::{GrantProblem, RequestProblem, Requests};
 use airlock_types::limit::PartialLimits;
 use airlock_types::range;
 use airlock_types::range::Setting;
@@ -227,11 +227,21 @@ struct WrittenRequire {
     without_session: Option<Spanned<WithoutSession>>,
 }
 
+/// The requests that no registry can serve. A list of them has the place of none.
+fn unserved(requests: &Requests, file: &str) -> Vec<Diagnostic> {
+    let problem = |RequestProblem { capability, problem }: RequestProblem| {
+        let GrantProblem { message, hint } = problem;
+        let message = format!("`capabilities.{capability}` of `{file}`: {message}");
+        Diagnostic::without_place(message, Some(hint.to_owned()))
+    };
+    requests.problems().into_iter().map(problem).collect()
+}
+
 impl Manifest {
     /// Parses the text of a contract. `file` is its name in diagnostics.
     ///
     /// # Errors
-    /// When it is not TOML, is too large, has an unknown key, or has a number out of range.
+    /// When it is not TOML, is too large, has an unknown key, has a number out of range, or asks for what no registry can grant.
     pub fn parse(text: &str, file: &str) -> Result<Manifest, Diagnostics> {
         // Before parsing: the text comes from an untrusted component.
         bound::bytes(text, file)?;
@@ -240,6 +250,7 @@ impl Manifest {
             .map_err(|err| Diagnostics::from(Diagnostic::from_toml(&err, file, &source)))?;
         // After serde, which accepts any `u64`: these problems have the place of the number in the file.
         let problems = range::problems(file, &source, &LIMITS);
+        let problems = [problems, unserved(&written.capabilities, file)].concat();
         if !problems.is_empty() {
             return Err(Diagnostics(problems));
         }

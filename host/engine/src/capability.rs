@@ -13,6 +13,7 @@
 // A match on capabilities must name every variant, so that a new one is a compile error.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub(crate) mod bound;
 pub(crate) mod capture;
 mod clock;
 mod config;

@@ -38,6 +38,7 @@ pub use self::journal::{
     CheckpointConfig, Every, ExportTo, JournalConfig, KeepFor, Retention, ToolJournalConfig, WithoutJournal,
 };
 pub use self::origin::KeySource;
+pub use self::places::Forms;
 pub use self::report::{Day, ReportConfig};
 pub use self::secret::{SecretConfig, SecretSource};
 pub use self::server::ServerConfig;

@@ -64,6 +64,8 @@ pub enum Code {
     LimitOutput,
     #[serde(rename = "limit.stack")]
     LimitStack,
+    #[serde(rename = "limit.resources")]
+    LimitResources,
     #[serde(rename = "limit.deadline")]
     LimitDeadline,
     #[serde(rename = "outcome-unknown")]
@@ -225,7 +227,7 @@ pub struct Facts {
 
 impl Code {
     /// Every code, for tables and tests.
-    pub const ALL: [Code; 34] = [
+    pub const ALL: [Code; 35] = [
         // Kept by hand: the compiler does not notice a variant that is missing here.
         Code::Ok,
         Code::Degraded,
@@ -252,6 +254,7 @@ impl Code {
         Code::LimitTable,
         Code::LimitOutput,
         Code::LimitStack,
+        Code::LimitResources,
         Code::LimitDeadline,
         Code::OutcomeUnknown,
         Code::Implausible,
@@ -308,6 +311,7 @@ impl Code {
             Code::LimitTable       => row("limit.table",          Status::Failed,   RAN, Failure,  Never,        YES,       NOT,       502, 30),
             Code::LimitOutput      => row("limit.output",         Status::Failed,   RAN, Failure,  Never,        YES,       NOT,       502, 30),
             Code::LimitStack       => row("limit.stack",          Status::Failed,   RAN, Failure,  Never,        YES,       NOT,       502, 30),
+            Code::LimitResources   => row("limit.resources",      Status::Failed,   RAN, Failure,  Never,        YES,       NOT,       502, 30),
             Code::LimitDeadline    => row("limit.deadline",       Status::Failed,   RAN, Failure,  ByEffects,    YES,       YES,       504, 30),
             // An effect was dispatched and not settled. A retry or a fallback could apply it a second time.
             Code::OutcomeUnknown   => row("outcome-unknown",      Status::Failed,   MAY, Failure,  Never,        NOT,       NOT,       502, 30),

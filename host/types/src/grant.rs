@@ -19,6 +19,7 @@ pub mod modal;
 pub mod narrowing;
 pub mod random;
 mod refused;
+mod requested;
 pub mod values;
 mod written;
 
@@ -42,7 +43,8 @@ pub use lattice::{Change, Turn};
 pub use modal::{ModeGrant, ModeRequest};
 pub use narrowing::Narrowing;
 use random::{RANDOM, RandomMode};
-pub use refused::{Refused, Why};
+pub use refused::{Help, Refused, Why};
+pub use requested::RequestProblem;
 pub use values::{ValueRequest, Values};
 pub use written::{FOLDER, VALUE, key as text_key, quoted as text_line};
 

@@ -26,6 +26,25 @@ pub const MEMORIES_MAX: u32 = 8;
 /// Tables of one component, those of its parts included. A component of a WASI toolchain has two.
 pub const TABLES_MAX: u32 = 32;
 
+// The next four are bounds of the host that no setting changes. An attempt that reaches one ends with `limit.resources`.
+
+/// Most host resources of one attempt at the same time: open files, requests, streams and handles to them. wasmtime's default
+/// is a million.
+pub const RESOURCES_MAX: usize = 1_024;
+
+/// Most memory of one set of headers that a guest builds, in bytes. A guest can hold about a thousand of them, and few servers
+/// accept more than 16 KiB on the wire.
+pub const HEADERS_BYTES_MAX: usize = 32 << 10;
+
+/// Most random bytes of one request. wasmtime's default is 64 MiB, which a guest could have the host allocate at once.
+pub const RANDOM_BYTES_MAX: u64 = 64 << 10;
+
+/// Most handles of one attempt at the same time, to resources of the host and of its own. wasmtime's default is 100,000.
+pub const HANDLES_MAX: usize = 4_096;
+
+/// What may cross from a guest in one step, as a multiple of `output_bytes_max`: a value in memory is larger than its JSON.
+pub const STEP_PER_OUTPUT: u64 = 4;
+
 /// What one attempt may use. All are always on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {

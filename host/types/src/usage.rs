@@ -20,6 +20,16 @@ pub enum LimitHit {
     Table,
     Output,
     Stack,
+    /// What crosses from the guest in one step, which `output_bytes_max` bounds as well.
+    Step,
+    /// Host resources at the same time.
+    Resources,
+    /// Handles at the same time.
+    Handles,
+    /// One set of headers.
+    Headers,
+    /// Random bytes of one request.
+    Random,
 }
 
 impl LimitHit {
@@ -30,8 +40,11 @@ impl LimitHit {
             LimitHit::Deadline => Code::LimitDeadline,
             LimitHit::Memory => Code::LimitMemory,
             LimitHit::Table => Code::LimitTable,
-            LimitHit::Output => Code::LimitOutput,
+            LimitHit::Output | LimitHit::Step => Code::LimitOutput,
             LimitHit::Stack => Code::LimitStack,
+            LimitHit::Resources | LimitHit::Handles | LimitHit::Headers | LimitHit::Random => {
+                Code::LimitResources
+            }
         }
     }
 }

@@ -180,6 +180,8 @@ impl Known {
 
 /// The limit with this code.
 pub(super) fn limit(code: &str) -> Option<LimitHit> {
-    use LimitHit::{Deadline, Fuel, Memory, Output, Stack, Table};
-    [Fuel, Deadline, Memory, Table, Output, Stack].into_iter().find(|hit| hit.code().as_str() == code)
+    use LimitHit::{Deadline, Fuel, Memory, Output, Resources, Stack, Table};
+    [Fuel, Deadline, Memory, Table, Output, Stack, Resources]
+        .into_iter()
+        .find(|hit| hit.code().as_str() == code)
 }

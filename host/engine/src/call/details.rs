@@ -3,6 +3,7 @@
 use airlock_types::code::Code;
 use airlock_types::effect::{Effects, Verified};
 use airlock_types::finding::{Finding, SECRET_ECHO, SECRET_REFUSED};
+use airlock_types::grant::Help;
 use serde_json::Value;
 
 /// The facts about a failure, beyond its code. The texts for agents are made from them.
@@ -16,6 +17,10 @@ pub(crate) struct Details {
     pub(crate) denied: Vec<String>,
     /// What of them was refused, as kinds: `http to that host is not granted`.
     pub(crate) kinds: Vec<String>,
+    /// What helps against the refusals.
+    pub(crate) help: Help,
+    /// Whether the limit is that of one step, and not of the answer.
+    pub(crate) is_step: bool,
     /// The tool's own error value, as JSON.
     pub(crate) detail: Option<Value>,
     /// Time in milliseconds after which a retry can help.
@@ -71,10 +76,25 @@ impl Details {
 
     /// How a refusal of policy can be mended, in words for an agent.
     pub(crate) fn who_helps(&self) -> &'static str {
-        if self.is_echo() {
-            "Repeating it will fail again. Only the operator can look into it; tell your user."
-        } else {
-            "Repeating it will fail again. Only the operator can grant it; tell your user what is missing."
+        match self.help {
+            _ if self.is_echo() => {
+                "Repeating it will fail again. Only the operator can look into it; tell your user."
+            }
+            Help::Operator => {
+                "Repeating it will fail again. Only the operator can grant it; tell your user what is missing."
+            }
+            Help::Room => {
+                "Repeating it unchanged will fail again. If a tool removes what is kept, that makes room; otherwise only the \
+                 operator can grant more: tell your user."
+            }
+            Help::Session => {
+                "Repeating it unchanged will fail again. Call it within a session: send `new` as the header \
+                 `Airlock-Session`, or as `dev.airlock/session` in `_meta`."
+            }
+            Help::Credentials => {
+                "Repeating it unchanged will fail again. Call it with the credentials of a caller; without them nothing can \
+                 be kept."
+            }
         }
     }
 

@@ -20,8 +20,10 @@ use airlock_types::answer::{Clarify, Refusal, RetryAdvice};
 use airlock_types::code::Code;
 use airlock_types::digest::sha256;
 use airlock_types::finding::{Finding, Verdict};
-use airlock_types::grant::Refused;
-use airlock_types::limit::Limits;
+use airlock_types::grant::{Help, Refused};
+use airlock_types::limit::{
+    HANDLES_MAX, HEADERS_BYTES_MAX, Limits, RANDOM_BYTES_MAX, RESOURCES_MAX, STEP_PER_OUTPUT,
+};
 use airlock_types::reply::Cached;
 use airlock_types::shorten;
 use airlock_types::usage::{LimitHit, Traces};
@@ -119,6 +121,7 @@ fn with_denials(mut judged: Judged, refused: &[Refused]) -> Judged {
             }
         }
         details.kinds = denials::kinds(refused);
+        details.help = Help::against(refused);
         let kinds = details.denied.iter().flat_map(|name| {
             let of = refused.iter().filter(move |refused| refused.asked.capability() == name);
             let mut kinds: Vec<String> = of.map(Refused::kind).collect();
@@ -139,7 +142,8 @@ fn without_denials(asked: Asked<'_>, outcome: &mut Outcome, now_unix_ms: u64) ->
         // The trap's own report stays in `outcome`, because it goes into the record and not to the agent.
         Outcome::Trap(_) => return Ok(Judged::failed(Code::Trap, Details::default())),
         Outcome::Limit(hit) => {
-            let details = Details { limit: Some(limit_text(*hit, tool.limits())), ..Details::default() };
+            let limit = Some(limit_text(*hit, tool.limits()));
+            let details = Details { limit, is_step: *hit == LimitHit::Step, ..Details::default() };
             return Ok(Judged::failed(hit.code(), details));
         }
         Outcome::Denied { capability, .. } => {
@@ -286,5 +290,10 @@ fn limit_text(hit: LimitHit, limits: &Limits) -> String {
         LimitHit::Output => format!("{} bytes", limits.output_bytes_max),
         // The stack size is a constant of the engine, so there is no setting to name.
         LimitHit::Stack => "its stack".to_owned(),
+        LimitHit::Step => format!("{} bytes", limits.output_bytes_max.saturating_mul(STEP_PER_OUTPUT)),
+        LimitHit::Resources => format!("{RESOURCES_MAX} open files, requests and streams at the same time"),
+        LimitHit::Handles => format!("{HANDLES_MAX} handles at the same time"),
+        LimitHit::Headers => format!("{HEADERS_BYTES_MAX} bytes of headers in one request"),
+        LimitHit::Random => format!("{RANDOM_BYTES_MAX} random bytes at once"),
     }
 }

@@ -272,6 +272,7 @@ fn is_deterministic(reply: &Reply) -> bool {
         Code::LimitTable,
         Code::LimitOutput,
         Code::LimitStack,
+        Code::LimitResources,
     ];
     let declines = |advice: &RetryAdvice| matches!(advice, RetryAdvice::Never);
     let is_refused = reply.refusal.as_ref().is_some_and(|refusal| declines(&refusal.retryable));

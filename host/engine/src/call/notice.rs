@@ -106,9 +106,11 @@ fn because(code: Code) -> &'static str {
         Code::Trap => "it aborted",
         Code::LimitDeadline => "it had no answer in time",
         Code::LimitFuel => "it took too long",
-        Code::LimitMemory | Code::LimitTable | Code::LimitOutput | Code::LimitStack => {
-            "it was stopped at a limit"
-        }
+        Code::LimitMemory
+        | Code::LimitTable
+        | Code::LimitOutput
+        | Code::LimitStack
+        | Code::LimitResources => "it was stopped at a limit",
         Code::Overloaded => "it is paused or busy",
         Code::Refused => "it declined",
         Code::PolicyDenied => "it is not permitted",

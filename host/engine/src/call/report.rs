@@ -16,6 +16,7 @@ use airlock_contract::message;
 use airlock_types::answer::{Clarify, Refusal, RetryAdvice};
 use airlock_types::code::{Code, Ran};
 use airlock_types::finding::{Finding, Verdict};
+use airlock_types::grant::Help;
 use airlock_types::reply::Failure;
 use airlock_types::session::OPEN_A_SESSION;
 use airlock_types::shorten::{shorten, visible_json};
@@ -153,7 +154,8 @@ pub(crate) fn report(tool: &str, code: Code, details: &Details) -> Failure {
 pub(super) fn denied_before(tool: &str, code: Code, details: &Details) -> Option<String> {
     (code != Code::PolicyDenied && !details.denied.is_empty()).then(|| {
         format!(
-            "`{tool}` was refused what it is not granted ({}), and then failed{}.",
+            "`{tool}` {} ({}), and then failed{}.",
+            if details.help == Help::Operator { "was refused what it is not granted" } else { "was refused" },
             details.denied.join(", "),
             details.kinds_text()
         )
@@ -175,7 +177,11 @@ pub(super) fn happened(tool: &str, code: Code, details: &Details) -> String {
         Code::LimitFuel => format!("`{tool}` was stopped: it used up its fuel ({limit})."),
         Code::LimitMemory => format!("`{tool}` was stopped: it wanted more memory than {limit}."),
         Code::LimitTable => format!("`{tool}` was stopped: it wanted a larger table than {limit}."),
+        Code::LimitOutput if details.is_step => {
+            format!("`{tool}` was stopped: it handed over more than {limit} in one step.")
+        }
         Code::LimitOutput => format!("`{tool}` was stopped: its answer was larger than {limit}."),
+        Code::LimitResources => format!("`{tool}` was stopped: it wanted more than {limit}."),
         Code::LimitStack => format!("`{tool}` was stopped: its calls were nested too deeply."),
         Code::LimitDeadline => format!(
             "`{tool}` was stopped: it had no answer within {limit}{}.",

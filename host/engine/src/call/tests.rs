@@ -28,6 +28,7 @@ fn details(code: Code) -> Details {
         (Code::LimitMemory, "1048576 bytes"),
         (Code::LimitOutput, "1048576 bytes"),
         (Code::LimitTable, "10000 elements"),
+        (Code::LimitResources, "1024 open files, requests and streams at the same time"),
         (Code::RateLimited, "100 calls per hour"),
     ];
     let limit = limits.iter().find(|(of, _)| *of == code).map_or("10000 ms", |(_, limit)| *limit);

@@ -31,6 +31,7 @@ use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types};
 use wasmtime_wasi_http::{WasiHttp, WasiHttpCtx};
 
 use super::State;
+use airlock_types::limit::HEADERS_BYTES_MAX;
 pub(crate) use allotment::Allotment;
 pub(crate) use exchange::Traffic;
 pub(crate) use outgoing::Outgoing;
@@ -45,16 +46,12 @@ pub(crate) const THREADS_PER_TOOL: usize = 8;
 /// Most threads for name lookups of all tools, beside those for files and for loading.
 pub(crate) const THREADS_ALL_TOOLS: usize = 64;
 
-/// Most memory of one set of headers that a guest builds. A guest can hold about a thousand of them, and few servers
-/// accept more than 16 KiB on the wire.
-const FIELDS_BYTES_MAX: usize = 32 << 10;
-
 pub(super) const INTERFACES: &[&str] = &["wasi:http/outgoing-handler", "wasi:http/types"];
 
 /// The bounds of the engine's library.
 pub(super) fn context() -> WasiHttpCtx {
     let mut context = WasiHttpCtx::new();
-    context.set_field_size_limit(FIELDS_BYTES_MAX);
+    context.set_field_size_limit(HEADERS_BYTES_MAX);
     context
 }
 

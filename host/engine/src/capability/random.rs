@@ -15,9 +15,7 @@ use wasmtime_wasi::p2::bindings::random::random;
 use wasmtime_wasi::random::WasiRandom;
 
 use super::State;
-
-/// Most random bytes of one request. wasmtime's default is 64 MiB, which a guest could have the host allocate at once.
-const BYTES_MAX: u64 = 64 << 10;
+use airlock_types::limit::RANDOM_BYTES_MAX;
 
 pub(super) const INTERFACES: &[&str] = &["wasi:random/random"];
 
@@ -53,7 +51,7 @@ impl TryRng for Noting {
 /// `was_drawn` is there for a guest with the grant.
 pub(super) fn provide(wasi: &mut WasiCtxBuilder, was_drawn: Option<&Arc<AtomicBool>>, seed: [u8; 32]) {
     // The bound also applies to the insecure bytes of `seeds`.
-    wasi.max_random_size(BYTES_MAX);
+    wasi.max_random_size(RANDOM_BYTES_MAX);
     if let Some(was_drawn) = was_drawn {
         wasi.secure_random(Noting { bytes: ChaCha12Rng::from_seed(seed), was_drawn: was_drawn.clone() });
     }

@@ -29,9 +29,7 @@ use super::{Clock, Dispatched, EffectDenied, Facts, clock};
 use crate::policy::Allowance;
 use crate::tape::Tape;
 use airlock_types::grant::{Asked, Values, Why};
-
-/// Most host resources of an attempt: open files, streams and handles to them. wasmtime's default is a million.
-const RESOURCES_MAX: usize = 1_024;
+use airlock_types::limit::RESOURCES_MAX;
 
 /// The state of an attempt, as host functions see it.
 pub struct State {

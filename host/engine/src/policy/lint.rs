@@ -190,8 +190,9 @@ fn ungranted(source: &PolicySource, requests: &Requests) -> Vec<Lint> {
     let optional = missing.into_iter().filter(|missing| missing.optional);
     let finding = |Missing { capability: _, asked, reason, grant, optional: _ }: Missing| {
         let message = format!(
-            "`{}` can do without {asked} ({reason}), which is not granted; to grant it: {grant}",
-            source.key
+            "`{}` can do without {asked} ({reason}), which is not granted; to grant it: {}",
+            source.key,
+            source.granting(&grant)
         );
         source.finding("request-ungranted", "grants".to_owned(), message)
     };
@@ -223,7 +224,8 @@ fn private(grant: &HttpGrant) -> Option<String> {
 
 /// A wildcard of which a reviewer cannot tell why it is one.
 fn wildcard(grant: &HttpGrant) -> Option<String> {
-    let is_unexplained = matches!(grant.host, HostPattern::OneLabelOf(_)) && grant.reason.is_none();
+    let has_reason = grant.reason.as_ref().is_some_and(|reason| !reason.trim().is_empty());
+    let is_unexplained = matches!(grant.host, HostPattern::OneLabelOf(_)) && !has_reason;
     is_unexplained.then(|| {
         format!("`{}` is a wildcard without a `reason`: say why no list of hosts will do", grant.host)
     })

@@ -14,7 +14,7 @@ use airlock_types::decision::Reason;
 use airlock_types::grant::{Asked, Denial, Grants, Lack, Narrowing, Refused, Requests, Why};
 use mend::{Goes, Mend, beside, mend};
 
-use crate::config::Day;
+use crate::config::{Day, Forms};
 
 /// What an operator and an author wrote about one entry of a registry.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct PolicySource {
     pub lines: Arc<BTreeMap<String, usize>>,
     /// The texts of settings, by their names.
     pub texts: Arc<BTreeMap<String, String>>,
+    /// How tables and lists are written.
+    pub forms: Arc<Forms>,
     /// The key of the entry.
     pub key: String,
     /// The grants, as they are written.
@@ -37,6 +39,9 @@ pub struct PolicySource {
     pub callers: BTreeMap<String, Arc<Narrowing>>,
 }
 
+/// Stands between a table and how a line goes into it, where that is not below its header. No key has it.
+const HOW: &str = ", ";
+
 /// The rule of a contract.
 const CONTRACT: &str = "contract";
 
@@ -48,7 +53,9 @@ impl PolicySource {
         let bare = without_address(&asked);
         let narrowing = self.callers.get(caller);
         let is_asked = self.asks.as_ref().is_none_or(|asks| asks.admits(&bare));
-        if !is_asked && !matches!(why, Why::Bound(..) | Why::ReadsOnly | Why::Never) {
+        if !is_asked
+            && !matches!(why, Why::Bound(..) | Why::ReadsOnly | Why::Never | Why::NoSession | Why::NoCaller)
+        {
             // No line of the registry gives what its author did not ask for.
             return self.denial(refused, &[CONTRACT.to_owned()], None, String::new());
         }
@@ -67,9 +74,14 @@ impl PolicySource {
         let entry = entry.map(|entry| format!("{below}.{entry}"));
         let rules: Vec<String> = match why {
             Why::ReadsOnly => vec![format!("{below}.effects"), CONTRACT.to_owned()],
-            Why::NotGranted | Why::Beyond | Why::Address | Why::Header(_) | Why::Bound(..) | Why::Never => {
-                entry.into_iter().chain(self.tables(&below, asked.capability())).collect()
-            }
+            Why::NotGranted
+            | Why::Beyond
+            | Why::Address
+            | Why::Header(_)
+            | Why::Bound(..)
+            | Why::Never
+            | Why::NoSession
+            | Why::NoCaller => entry.into_iter().chain(self.tables(&below, asked.capability())).collect(),
         };
         self.denial(refused, &rules, mend, below)
     }
@@ -86,7 +98,8 @@ impl PolicySource {
         let own = self.callers.get(caller).filter(|_| below.starts_with("callers."));
         let mend = lack::mend(grant, &self.grants, own.map(|own| &**own));
         let replaces = self.replaces(&mend, &below);
-        let (capability, asked, grant) = (capability.clone(), asked.clone(), mend.line);
+        let (grant, below) = self.placed(mend, below);
+        let (capability, asked) = (capability.clone(), asked.clone());
         Some(Lack { capability, asked, rule, at, grant, below, replaces })
     }
 
@@ -141,6 +154,42 @@ impl PolicySource {
         }
     }
 
+    /// A line that grants one request of the contract, with where it goes if that is not an empty place.
+    pub fn granting(&self, alone: &str) -> String {
+        let below = format!("tools.{}", self.key);
+        let mend = lack::mend(alone, &self.grants, None);
+        let replaces = self.replaces(&mend, &below);
+        let (line, placed) = self.placed(mend, below);
+        match placed.split_once(HOW) {
+            Some((table, how)) => format!("{line} (in `{table}`, {how})"),
+            None if replaces => format!("{line} (in place of what is there)"),
+            None => line,
+        }
+    }
+
+    /// A line as it fits into the file, and the table that it belongs to, with how it goes there where TOML refuses it below
+    /// the header of its table.
+    fn placed(&self, mend: Mend, below: String) -> (String, String) {
+        let Forms { braces, tables, lists } = &*self.forms;
+        let name = format!("{below}.{}", mend.name());
+        let is_around =
+            |table: &&String| name.strip_prefix(table.as_str()).is_some_and(|rest| rest.starts_with('.'));
+        // The innermost one: the others contain it.
+        let table = braces.iter().chain(tables).filter(is_around).max_by_key(|table| table.len());
+        let inner = table.and_then(|table| table.strip_prefix(&below)?.strip_prefix('.'));
+        let line = inner.and_then(|inner| mend.line.strip_prefix(inner)?.strip_prefix('.'));
+        let line = line.unwrap_or(&mend.line).to_owned();
+        let table = table.filter(|_| inner.is_some()).unwrap_or(&below);
+        let goes = match mend.goes {
+            _ if braces.contains(table) => format!("{table}{HOW}within its braces"),
+            Goes::Setting | Goes::Whole if lists.contains(&name) => {
+                format!("[{table}]{HOW}in place of all [[{name}]]")
+            }
+            Goes::Setting | Goes::Whole | Goes::Beside => table.clone(),
+        };
+        (line, goes)
+    }
+
     /// The denial under the first of these rules that is written.
     fn denial(&self, refused: &Refused, rules: &[String], mend: Option<Mend>, below: String) -> Denial {
         let written = rules.iter().find_map(|rule| Some((rule, self.lines.get(rule)?)));
@@ -151,15 +200,11 @@ impl PolicySource {
             }
         };
         let replaces = mend.as_ref().is_some_and(|mend| self.replaces(mend, &below));
-        Denial {
-            refused: refused.clone(),
-            rule,
-            at,
-            grant: mend.map(|mend| mend.line),
-            below,
-            replaces,
-            is_reported: false,
-        }
+        let (grant, below) = match mend.map(|mend| self.placed(mend, below.clone())) {
+            Some((line, below)) => (Some(line), below),
+            None => (None, below),
+        };
+        Denial { refused: refused.clone(), rule, at, grant, below, replaces, is_reported: false }
     }
 }
 

@@ -235,13 +235,15 @@ type LoadedEntry = (usize, Spanned<String>, Loaded);
 fn entries<'l>(file: &ConfigFile, loading: &'l Loading<'_>) -> Vec<BoxFuture<'l, LoadedEntry>> {
     // Shared by the threads of all entries, which may outlive the load.
     let shared = Arc::new(file.clone());
-    let Places { lines, texts } = file.places();
-    let (lines, texts, state) = (Arc::new(lines), Arc::new(texts), Arc::new(OnceLock::new()));
+    let Places { lines, texts, forms } = file.places();
+    let (lines, texts, forms) = (Arc::new(lines), Arc::new(texts), Arc::new(forms));
+    let state = Arc::new(OnceLock::new());
     let entry = |(key, config): (&Spanned<String>, &ToolConfig)| Entry {
         file: shared.clone(),
         state: state.clone(),
         lines: lines.clone(),
         texts: texts.clone(),
+        forms: forms.clone(),
         key: key.clone(),
         config: config.clone(),
         engine: loading.engine.clone(),

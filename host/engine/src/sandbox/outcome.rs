@@ -6,6 +6,7 @@
 use airlock_types::usage::{LimitHit, TrapReport};
 use wasmtime::{Trap, WasmBacktrace};
 
+use crate::capability::bound;
 use crate::capability::limiter::Limiter;
 use crate::capability::{Denied, EffectDenied};
 use airlock_contract::Val;
@@ -50,6 +51,9 @@ pub(super) fn read(error: &wasmtime::Error, limiter: &Limiter) -> Outcome {
         Some(Trap::StackOverflow) => return Outcome::Limit(LimitHit::Stack),
         _ => {}
     }
+    if let Some(hit) = bound::fixed(error) {
+        return Outcome::Limit(hit);
+    }
     // A guest that was refused memory aborts in its own way, so the refusal takes precedence.
     if let Some(limit) = limiter.refused {
         return Outcome::Limit(limit);
@@ -57,7 +61,9 @@ pub(super) fn read(error: &wasmtime::Error, limiter: &Limiter) -> Outcome {
     let message = format!("{error:#}");
     // The engine's error type for this is private, so only the text identifies it. A test checks the text.
     if message.contains("fuel allocated for hostcalls has been exhausted") {
-        return Outcome::Limit(LimitHit::Output);
+        // Within a call of the guest's it is what that hands over, and after it the result.
+        let is_result = frames(error).is_empty();
+        return Outcome::Limit(if is_result { LimitHit::Output } else { LimitHit::Step });
     }
     Outcome::Trap(TrapReport { message: clean(&message), frames: frames(error) })
 }

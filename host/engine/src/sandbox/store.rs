@@ -21,10 +21,7 @@ use crate::policy::Permit;
 use crate::tape::Tape;
 use airlock_types::environment::SharedEnvironment;
 use airlock_types::grant::Effective;
-use airlock_types::limit::Limits;
-
-/// Most component handles of an attempt. wasmtime's default is 100,000.
-const HANDLES_MAX: usize = 4_096;
+use airlock_types::limit::{HANDLES_MAX, Limits, STEP_PER_OUTPUT};
 
 /// The inputs of one attempt's store.
 pub(crate) struct Begin {
@@ -95,7 +92,9 @@ pub(crate) fn store(
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     // A coarse bound on what one step copies out of the guest. The exact limit is checked later, on the JSON.
-    store.set_hostcall_fuel(usize::try_from(output_bytes_max.saturating_mul(4)).unwrap_or(usize::MAX));
+    store.set_hostcall_fuel(
+        usize::try_from(output_bytes_max.saturating_mul(STEP_PER_OUTPUT)).unwrap_or(usize::MAX),
+    );
     store.set_max_component_handles(HANDLES_MAX);
     store.set_fuel(fuel)?;
     // A store without a deadline traps at once. With 1, the callback below runs at every tick.

@@ -65,8 +65,11 @@ fn refused(denial: &Denial) -> Vec<Line> {
     let grant = denial
         .grant
         .as_ref()
-        .map(|grant| Line::plain(format!("to allow it, {}: {}", place(denial), text::line(grant))).below());
-    std::iter::once(asked(denial)).chain(grant).collect()
+        .map(|grant| Line::plain(format!("to allow it, {}: {}", place(denial), text::whole(grant))).below());
+    // What no line of the registry allows needs its reason.
+    let why =
+        (grant.is_none() && !denial.kind.is_empty()).then(|| Line::quiet(text::line(&denial.kind)).below());
+    std::iter::once(asked(denial)).chain(grant).chain(why).collect()
 }
 
 fn explained(denial: &Denial) -> Vec<Line> {
@@ -76,7 +79,7 @@ fn explained(denial: &Denial) -> Vec<Line> {
     }
     if let Some(grant) = &denial.grant {
         lines.push(Line::plain(format!("to allow it, {}:", place(denial))).below());
-        lines.extend(text::lines(grant).into_iter().map(|line| Line::plain(line).below().below()));
+        lines.extend(text::whole_lines(grant).into_iter().map(|line| Line::plain(line).below().below()));
     }
     lines
 }
@@ -108,6 +111,17 @@ fn rule(denial: &Denial) -> String {
 /// Where the line goes that would allow a use.
 fn place(denial: &Denial) -> String {
     let Denial { below, replaces, .. } = denial;
+    // A table in braces, or a list with headers: what a line below the header would do is refused by TOML.
+    if let Some((table, how)) = below.split_once(", ") {
+        let verb = if how.starts_with("in place") {
+            "write"
+        } else if *replaces {
+            "replace it"
+        } else {
+            "add"
+        };
+        return format!("{verb} in `{}`, {}", text::line(table), text::line(how));
+    }
     let table = if below.is_empty() { String::new() } else { format!(" in `[{}]`", text::line(below)) };
     if *replaces { format!("write in place of the rule{table}") } else { format!("add{table}") }
 }

@@ -39,6 +39,16 @@ pub(super) fn line(text: &str) -> String {
     plain(text, LINE_CHARS_MAX)
 }
 
+/// A text on one line that is to be pasted: it is not cut. For what the host itself wrote, within bounds of its own.
+pub(super) fn whole(text: &str) -> String {
+    plain(text, usize::MAX)
+}
+
+/// The lines of a text that is to be pasted.
+pub(super) fn whole_lines(text: &str) -> Vec<String> {
+    text.trim_end().lines().take(LINES_MAX).map(whole).collect()
+}
+
 /// A short text in backticks: a name, a place.
 pub(super) fn name(text: &str) -> String {
     format!("`{}`", plain(text, LINE_CHARS_MAX / 3))

@@ -163,11 +163,13 @@ impl State {
     fn find_bucket(&mut self, identifier: &str) -> Result<Bucket, Error> {
         let bucket = self.kept().map_or(Err(Error::AccessDenied), |kept| kept.bucket(identifier));
         let asked = Asked::Keyvalue(name(if identifier.is_empty() { DEFAULT_BUCKET } else { identifier }));
-        match &bucket {
-            Ok(_) => self.allow(asked),
+        let scope = self.kept().map(|kept| kept.grant.scope);
+        match (&bucket, scope) {
+            (Ok(_), _) => self.allow(asked),
             // The grant has it, and the call has no space of its own.
-            Err(Error::AccessDenied) if self.kept().is_some() => self.refuse(asked, Why::Never),
-            Err(_) => self.refuse(asked, Why::NotGranted),
+            (Err(Error::AccessDenied), Some(Scope::Session)) => self.refuse(asked, Why::NoSession),
+            (Err(Error::AccessDenied), Some(Scope::Caller)) => self.refuse(asked, Why::NoCaller),
+            (Err(_), _) => self.refuse(asked, Why::NotGranted),
         }
         bucket
     }

@@ -9,6 +9,7 @@ fn source(grants: Value, tried: Option<Value>) -> PolicySource {
         file: "airlock.toml".into(),
         lines: Default::default(),
         texts: Default::default(),
+        forms: Default::default(),
         key: "web".into(),
         grants: read(grants),
         asks: None,

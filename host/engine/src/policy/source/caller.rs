@@ -17,7 +17,7 @@ pub(super) fn mend(
     (asked, why): (&Asked, Why),
 ) -> Option<(Option<String>, Mend)> {
     match (asked, why) {
-        (_, Why::ReadsOnly | Why::Never) => None,
+        (_, Why::ReadsOnly | Why::Never | Why::NoSession | Why::NoCaller) => None,
         (Asked::Http(target, _), Why::Bound(..) | Why::Header(_)) => {
             let (place, entry) = own
                 .http
@@ -127,7 +127,14 @@ fn is_less(entry: &HttpNarrowing, grants: &Grants, asked: &Asked, why: Why) -> b
         Why::Header(header) => {
             grant.headers.contains(&header) && headers.as_ref().is_some_and(|own| !own.contains(&header))
         }
-        Why::Bound(..) | Why::NotGranted | Why::Beyond | Why::Address | Why::ReadsOnly | Why::Never => false,
+        Why::Bound(..)
+        | Why::NotGranted
+        | Why::Beyond
+        | Why::Address
+        | Why::ReadsOnly
+        | Why::Never
+        | Why::NoSession
+        | Why::NoCaller => false,
     }
 }
 
@@ -142,9 +149,14 @@ fn widened_http(entry: &HttpNarrowing, why: Why) -> Option<HttpNarrowing> {
         Why::Bound("up_bytes_max", least) => up(&mut entry.up_bytes_max, least),
         Why::Bound("down_bytes_max", least) => up(&mut entry.down_bytes_max, least),
         Why::Header(header) => add_header(&mut entry, header),
-        Why::Bound(..) | Why::NotGranted | Why::Beyond | Why::Address | Why::ReadsOnly | Why::Never => {
-            return None;
-        }
+        Why::Bound(..)
+        | Why::NotGranted
+        | Why::Beyond
+        | Why::Address
+        | Why::ReadsOnly
+        | Why::Never
+        | Why::NoSession
+        | Why::NoCaller => return None,
     }
     Some(entry)
 }

@@ -1,6 +1,6 @@
 //! The line that grants what a tool needs, beside what is there.
 
-use airlock_types::grant::{Grants, Narrowing, files, http, keyvalue, values};
+use airlock_types::grant::{Access, FilesGrant, Grants, Narrowing, files, http, keyvalue, values};
 use toml::{Table, Value};
 
 use super::caller;
@@ -22,10 +22,12 @@ fn merged(alone: &str, grants: &Grants, of_caller: Option<&Narrowing>) -> Option
             let entries = of_caller.map_or_else(|| http_lines(grants), |own| caller::lines(&own.http));
             Some(in_list(http::NAME, entries, entry()?, None))
         }
-        files::NAME => {
-            let entries = of_caller.map_or_else(|| files_lines(grants), |own| caller::lines(&own.files));
-            Some(in_list(files::NAME, entries, entry()?, None))
-        }
+        files::NAME => Some(match (of_caller, same_folder(value, grants)) {
+            (Some(own), _) => in_list(files::NAME, caller::lines(&own.files), entry()?, None),
+            // A folder has one entry, which gets the access that is asked for.
+            (None, Some((place, wider))) => in_list(files::NAME, files_lines(grants), wider, Some(place)),
+            (None, None) => in_list(files::NAME, files_lines(grants), entry()?, None),
+        }),
         values::CONFIG => Some(match of_caller {
             Some(own) => caller::left_value(&own.config, values::CONFIG, &key()?),
             None => in_table(values::CONFIG, !grants.config.is_empty(), &key()?),
@@ -37,6 +39,14 @@ fn merged(alone: &str, grants: &Grants, of_caller: Option<&Narrowing>) -> Option
         keyvalue::NAME => with_buckets(value, grants, of_caller),
         _ => None,
     }
+}
+
+/// The grant of a folder that is asked for, with its place, for writing: reading is what each has.
+fn same_folder(asked: &Value, grants: &Grants) -> Option<(usize, String)> {
+    let guest = asked.as_array()?.first()?.get("guest")?.as_str()?;
+    let place = grants.files.iter().position(|grant| files::is_same(&grant.guest, guest))?;
+    let wider = FilesGrant { access: Access::ReadWrite, ..grants.files.get(place)?.clone() };
+    Some((place, wider.line()))
 }
 
 /// A grant of buckets that is there already, with those that are asked for.
@@ -83,6 +93,11 @@ mod tests {
             json!({"files": [{"host": "d", "guest": "/d"}]}),
             "grants.files = [{ host = \"…\", guest = \"/e\" }]",
             "grants.files = [{ host = \"d\", guest = \"/d\" }, { host = \"…\", guest = \"/e\" }]",
+        );
+        check(
+            json!({"files": [{"host": "d", "guest": "/d"}, {"host": "e", "guest": "/e"}]}),
+            "grants.files = [{ host = \"…\", guest = \"/d\", access = \"read-write\" }]",
+            "grants.files = [{ host = \"d\", guest = \"/d\", access = \"read-write\" }, { host = \"e\", guest = \"/e\" }]",
         );
         let region = "grants.config = { region = \"…\" }";
         check(json!({"config": {"size": "1"}}), region, "grants.config.region = \"VALUE\"");

@@ -77,7 +77,7 @@ pub(super) fn in_table(name: &str, is_there: bool, key: &str) -> Mend {
 pub(super) fn mend(grants: &Grants, asked: &Asked, why: Why) -> (Option<String>, Option<Mend>) {
     let added = || Grants::least(asked).and_then(|least| beside(grants, least, asked));
     match (asked, why) {
-        (_, Why::Never) => (None, None),
+        (_, Why::Never | Why::NoSession | Why::NoCaller) => (None, None),
         (_, Why::ReadsOnly) => (None, Some(Mend::whole("effects = \"write\"".to_owned()))),
         (Asked::Http(target, _), _) => {
             let entry = |is: &dyn Fn(&HttpGrant) -> bool| grants.http.iter().position(is);
@@ -205,7 +205,14 @@ fn widened_keyvalue(grant: &KeyvalueGrant, bucket: &str, why: Why) -> Mend {
         Why::Bound("value_bytes_max", least) => grant.value_bytes_max = raised(grant.value_bytes_max, least),
         Why::Bound("spaces_max", least) => grant.spaces_max = raised(grant.spaces_max, least),
         Why::Bound(_, least) => grant.bytes_max = raised(grant.bytes_max, least),
-        Why::NotGranted | Why::Beyond | Why::Address | Why::Header(_) | Why::ReadsOnly | Why::Never => {
+        Why::NotGranted
+        | Why::Beyond
+        | Why::Address
+        | Why::Header(_)
+        | Why::ReadsOnly
+        | Why::Never
+        | Why::NoSession
+        | Why::NoCaller => {
             grant.buckets.insert(bucket.to_owned());
         }
     }

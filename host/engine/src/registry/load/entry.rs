@@ -26,7 +26,7 @@ use wasmtime::Engine;
 use super::{LoadEvent, LoadFailure, Purpose, STEP_MAX, imports};
 use crate::blocking::{Lane, Lost};
 use crate::capability::Capabilities;
-use crate::config::{ConfigFile, ToolConfig};
+use crate::config::{ConfigFile, Forms, ToolConfig};
 use crate::registry::code::Code;
 use crate::registry::name;
 use crate::registry::tool::{Component, Tool};
@@ -75,6 +75,8 @@ pub(super) struct Entry {
     pub(super) lines: Arc<BTreeMap<String, usize>>,
     /// The texts of these settings.
     pub(super) texts: Arc<BTreeMap<String, String>>,
+    /// How tables and lists are written.
+    pub(super) forms: Arc<Forms>,
     /// A folder besides the state folder that no tool may be granted: the one of a journal elsewhere.
     pub(super) apart: Option<PathBuf>,
     pub(super) purpose: Purpose,
@@ -364,6 +366,7 @@ impl Entry {
         let (allowance, most) = (allowances.usual().clone(), allowances.most().effective());
         let (possible, is_open_world) = (capabilities.effect(most), capabilities.is_open_world(most));
         let too_small = notes::too_small(key.get_ref(), &component.info.needs, &limits);
+        let too_large = notes::too_large(key.get_ref(), allowance.effective(), &limits);
         let source = Arc::new(self.source(component.info.contract.is_some(), &requests));
         let of_policy = notes::of_policy(&source, &requests, (&grants, allowance.effective()), self.now_s);
         let record = self.record()?;
@@ -379,7 +382,7 @@ impl Entry {
             is_open_world,
         };
         // Once for each entry, and not for each of its functions.
-        let mut of_entry = [too_small, of_policy].concat();
+        let mut of_entry = [too_small, too_large, of_policy].concat();
         let mut tools = Vec::new();
         for (public, function) in named {
             let said = author.tools.remove(&function.address()).unwrap_or_default();

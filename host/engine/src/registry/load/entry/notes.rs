@@ -10,7 +10,7 @@ use airlock_contract::tool::Contract;
 use airlock_types::diagnostic::Diagnostics;
 use airlock_types::effect::Effect;
 use airlock_types::grant::{Effective, Grants, Missing as MissingGrant, Requests, files};
-use airlock_types::limit::Limits;
+use airlock_types::limit::{Limits, STEP_PER_OUTPUT};
 use airlock_types::words::quoted_list;
 
 /// A note for each limit below what each instance begins with: every call would end at it.
@@ -23,6 +23,21 @@ pub(super) fn too_small(key: &str, needs: &Needs, limits: &Limits) -> Vec<String
             )
         })
         .collect()
+}
+
+/// A note for values that may be kept and cannot be written: they do not cross from the guest in one step.
+pub(super) fn too_large(key: &str, effective: &Effective, limits: &Limits) -> Vec<String> {
+    let step = limits.output_bytes_max.saturating_mul(STEP_PER_OUTPUT);
+    let kept = effective.keyvalue.iter().map(|grant| grant.value_bytes_max);
+    // With as much as a step, there is no room for the key.
+    let beyond = kept.filter(|most| *most >= step).map(|most| {
+        let enough = most / STEP_PER_OUTPUT + 1;
+        format!(
+            "`{key}` may keep values of {most} bytes, and at most {step} cross from it in one step, {STEP_PER_OUTPUT} times its \
+             `limits.output_bytes_max`: raise that to {enough}, or lower `grants.keyvalue.value_bytes_max`"
+        )
+    });
+    beyond.collect()
 }
 
 /// A note for each folder that is granted for writing and gets only read, since the contract asks for no more.
@@ -55,14 +70,16 @@ fn lints(source: &PolicySource, requests: &Requests) -> Vec<String> {
 }
 
 /// A note for each required capability that is not granted: calls of the tool will be denied.
-pub(super) fn missing(name: &str, missing: &[MissingGrant]) -> Vec<String> {
+pub(super) fn missing(name: &str, missing: &[MissingGrant], source: &PolicySource) -> Vec<String> {
     missing
         .iter()
         .filter(|missing| !missing.optional)
         .map(|missing| {
             format!(
                 "`{name}` asks for {} ({}) and will be denied; to grant it: {}",
-                missing.asked, missing.reason, missing.grant
+                missing.asked,
+                missing.reason,
+                source.granting(&missing.grant)
             )
         })
         .collect()

@@ -85,6 +85,7 @@ impl Entry {
             file: self.file.path.display().to_string(),
             lines: self.lines.clone(),
             texts: self.texts.clone(),
+            forms: self.forms.clone(),
             key: self.key.get_ref().clone(),
             grants: self.config.grants.as_ref().map(|grants| grants.get_ref().clone()).unwrap_or_default(),
             asks: has_contract.then(|| requests.clone()),

@@ -62,7 +62,7 @@ impl Entry {
         let is_effect_declared = config.effects.is_some() || contract.effect.is_some();
         let warnings = [
             warnings,
-            notes::missing(&public, allowance.missing()),
+            notes::missing(&public, allowance.missing(), source),
             of_entry,
             notes::undescribed(&public, &contract),
             notes::ageless(&public, &contract),

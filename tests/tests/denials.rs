@@ -57,10 +57,21 @@ fn written(settings: &Table) -> String {
     settings.iter().map(|(key, value)| format!("{key} = {value}\n")).collect()
 }
 
+/// The line of a denial, below the header of its entry: one that goes into braces begins within them.
+fn line(denial: &Denial) -> String {
+    let line = denial.grant.clone().unwrap();
+    let Some(table) = denial.below.strip_suffix(", within its braces") else { return line };
+    match table.splitn(3, '.').nth(2) {
+        Some(inner) => format!("{inner}.{line}"),
+        None => line,
+    }
+}
+
 /// The settings with the line of a denial, as an operator pastes it: a new line, or the one in the place of its setting.
 fn mended(settings: &str, denial: &Denial) -> String {
     let mut settings: Table = toml::from_str(settings).unwrap();
-    let line: Table = toml::from_str(denial.grant.as_deref().unwrap()).unwrap();
+    let whole = line(denial);
+    let line: Table = toml::from_str(&whole).unwrap();
     for (key, value) in line {
         let Toml::Table(grants) = value else {
             settings.insert(key, value);
@@ -78,7 +89,7 @@ fn mended(settings: &str, denial: &Denial) -> String {
                 (Some(Toml::Table(table)), Toml::Table(more))
                     if more.keys().all(|key| !table.contains_key(key)) =>
                 {
-                    assert!(denial.grant.as_deref().unwrap().contains(&format!("grants.{capability}.")));
+                    assert!(whole.contains(&format!("grants.{capability}.")));
                     table.extend(more);
                 }
                 (Some(former), _) => panic!("`{former}` is there already: {denial:?}"),
@@ -147,7 +158,7 @@ impl Home {
         assert!(record.policy.as_ref().is_some_and(|digest| digest.len() == 64), "{said}");
         let fill = |text: String| text.replace("FOLDER", "../data").replace("VALUE", "v");
         let (mut settings, mut of_caller) = (case.settings.clone(), case.of_caller.to_owned());
-        if denial.below == "callers.ann" {
+        if denial.below.starts_with("callers.ann") {
             of_caller = fill(mended(&of_caller, denial));
         } else {
             settings = fill(mended(&settings, denial));

@@ -76,10 +76,10 @@ impl Details {
 
     /// How a refusal of policy can be mended, in words for an agent.
     pub(crate) fn who_helps(&self) -> &'static str {
+        if self.is_echo() {
+            return "Repeating it will fail again. Only the operator can look into it; tell your user.";
+        }
         match self.help {
-            _ if self.is_echo() => {
-                "Repeating it will fail again. Only the operator can look into it; tell your user."
-            }
             Help::Operator => {
                 "Repeating it will fail again. Only the operator can grant it; tell your user what is missing."
             }

@@ -75,12 +75,8 @@ pub(super) struct Order {
 impl Order {
     /// The same order with the texts of its record made.
     pub(super) fn ready(self) -> Order {
-        match self.message {
-            Message::Seal(sealing, durability) => {
-                Order { message: Message::Seal(sealing.ready(), durability), ..self }
-            }
-            message => Order { message, ..self },
-        }
+        let Message::Seal(sealing, durability) = self.message else { return self };
+        Order { message: Message::Seal(sealing.ready(), durability), ..self }
     }
 }
 

@@ -22,13 +22,11 @@ impl Sealing {
     /// Makes the texts of a record, and frees the rest of it. One with values that are stored apart stays as it is: writing it
     /// borrows them.
     pub(crate) fn ready(self) -> Sealing {
-        match self {
-            Sealing::Plain(record) if !parts::may_be_apart(&record) => match Written::of(*record) {
-                Ok(written) => Sealing::Ready(Box::new(written)),
-                Err(_) => Sealing::Unwritable,
-            },
-            other => other,
+        let Sealing::Plain(record) = self else { return self };
+        if parts::may_be_apart(&record) {
+            return Sealing::Plain(record);
         }
+        Written::of(*record).map_or(Sealing::Unwritable, |written| Sealing::Ready(Box::new(written)))
     }
 }
 

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use super::*;
 
 fn compile(terms: &[(&str, &str)]) -> (Terms, Vec<(String, ExpressionError)>) {
-    Terms::compile(&terms.iter().copied().collect::<BTreeMap<_, _>>(), &scope().into())
+    Terms::compile(&terms.iter().copied().collect::<BTreeMap<_, _>>(), &scope())
 }
 
 #[track_caller]

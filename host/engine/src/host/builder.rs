@@ -225,8 +225,6 @@ impl<'w> HostBuilder<'w> {
         let capabilities = capabilities.keeping(KeyValues::new(pairs, &environment.seed()));
         // Awaited below, so that it opens while components compile.
         let journal = opening(journal, file.clone());
-        // Builds tables that the first contract would otherwise wait for. Nothing waits for its end.
-        tokio::task::spawn_blocking(airlock_contract::tool::warm);
         let purpose = purpose(confinement.as_ref(), proves_code);
         let engine = pool(&file, backend)?;
         let threads = Threads::default();

@@ -117,6 +117,8 @@ pub(super) async fn first_loaded(
     watch: &(dyn Fn(LoadEvent) + Sync),
     how: (bool, bool),
 ) -> Result<(Arc<Registry>, Arc<Mutex<Served>>), OpenError> {
+    // Builds tables that the first contract would otherwise wait for. Nothing waits for its end.
+    tokio::task::spawn_blocking(airlock_contract::tool::warm);
     let registry = load(file, means, watch).await?;
     let served = Arc::new(Mutex::new(Served::default()));
     // After loading: the lock compares the definitions of loaded components.

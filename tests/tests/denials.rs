@@ -60,8 +60,10 @@ fn written(settings: &Table) -> String {
 /// The line of a denial, below the header of its entry: one that goes into braces begins within them.
 fn line(denial: &Denial) -> String {
     let line = denial.grant.clone().unwrap();
-    let Some(table) = denial.below.strip_suffix(", within its braces") else { return line };
-    match table.splitn(3, '.').nth(2) {
+    if denial.how.as_deref() != Some("within its braces") {
+        return line;
+    }
+    match denial.below.splitn(3, '.').nth(2) {
         Some(inner) => format!("{inner}.{line}"),
         None => line,
     }

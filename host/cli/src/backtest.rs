@@ -72,7 +72,7 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
     let mut file = ConfigFile::read(registry)?;
     file.config.http.allow_anonymous |= args.allow_anonymous;
     let records = args.records.as_deref().map(ConfigFile::read).transpose()?;
-    open::has_records(records.as_ref().unwrap_or(&file))?;
+    open::require_journal(records.as_ref().unwrap_or(&file))?;
     let identity = args.identity.as_deref().map(sealed::identity).transpose()?;
     // Components run in this process, as when they are served.
     let process = match &records {

@@ -78,7 +78,7 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
     let identity = args.identity.as_deref().map(sealed::identity).transpose()?;
     let versions: Vec<PathBuf> =
         args.versions.iter().map(|path| tried::absolute(path)).collect::<Result<_, _>>()?;
-    open::has_records(&file)?;
+    open::require_journal(&file)?;
     let process = Process::enter(&tried::reaching(&file, &versions), None)?;
     process.report(&file, printer);
     threads.block_on(async {

@@ -210,7 +210,7 @@ fn no(err: OpenError) -> anyhow::Error {
 /// # Errors
 /// When it is not there, or cannot be read.
 pub(super) fn journal(file: &ConfigFile) -> anyhow::Result<Journal> {
-    has_records(file)?;
+    require_journal(file)?;
     Ok(host::open_journal(file)?)
 }
 
@@ -218,7 +218,7 @@ pub(super) fn journal(file: &ConfigFile) -> anyhow::Result<Journal> {
 ///
 /// # Errors
 /// When there is none, with its path.
-pub(super) fn has_records(file: &ConfigFile) -> Result<(), Message> {
+pub(super) fn require_journal(file: &ConfigFile) -> Result<(), Message> {
     if has_journal(file) {
         return Ok(());
     }

@@ -92,7 +92,7 @@ struct Counts {
 
 pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Threads<'_>) -> Ended {
     let file = ConfigFile::read(registry)?;
-    open::has_records(&file)?;
+    open::require_journal(&file)?;
     let identity = args.identity.as_deref().map(sealed::identity).transpose()?;
     // Components run in this process, as when they are served. The one to try must be within its reach.
     let component = args.component.as_deref().map(tried::absolute).transpose()?;

@@ -30,7 +30,7 @@ pub(crate) use scan::{Echo, Scan};
 pub use value::{ValueError, value, without_line_end};
 
 /// Largest file of a secret: the longest value, within the armor of an age file for many recipients.
-const FILE_BYTES_MAX: u64 = 64 << 10;
+pub const FILE_BYTES_MAX: u64 = 64 << 10;
 
 /// Shortest word of a path that may be a value in its place. Names that people give to files of keys are shorter, or have
 /// no digits, more often than not; of the others the error says the line.

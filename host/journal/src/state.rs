@@ -103,10 +103,13 @@ fn mended(path: &Path, source: &std::io::Error) -> &'static str {
         return "this process was confined to the folder that was there when it started: restart it";
     }
     if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
-        return "make room on its disk, or raise the quota of this user";
+        return MAKE_ROOM;
     }
     unexpanded::word(path).unwrap_or("make it usable for this user, or name another folder as `host.state`")
 }
+
+/// What to do where nothing more can be written.
+pub(crate) const MAKE_ROOM: &str = "make room on its disk, or raise the quota of this user";
 
 /// Most entries of a state folder that are looked at before a process is confined. It has a dozen.
 const ENTRIES_MAX: usize = 1_000;

@@ -11,11 +11,8 @@ use crate::print::Message;
 use airlock::config::{ConfigFile, ExportTo};
 use airlock::file;
 use airlock::lock::Lock;
-use airlock::secret::store;
+use airlock::secret::{FILE_BYTES_MAX, store};
 use airlock::signature::{envelope_path, minisign_path};
-
-/// Largest file that can be one of a secret, in bytes: the host reads no larger one.
-const BYTES_MAX: u64 = 64 << 10;
 
 /// How an age file begins: in its binary form, and as text.
 const AGE: [&[u8]; 2] = [b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----"];
@@ -36,7 +33,7 @@ pub(super) fn check(file: &ConfigFile, name: &str, path: &Path) -> Result<(), Me
     if store::is_of_state(file, path) {
         return refused("it lies in the state folder, whose files are the host's own".to_owned());
     }
-    match file::read(path, BYTES_MAX) {
+    match file::read(path, FILE_BYTES_MAX) {
         Ok(content) if is_of_secret(&content) => Ok(()),
         Ok(_) => {
             refused("it holds something else than one value, which is one line, or an age file".to_owned())

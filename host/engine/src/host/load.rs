@@ -53,15 +53,24 @@ pub(super) async fn load(
     means: &Means<'_>,
     watch: &(dyn Fn(LoadEvent) + Sync),
 ) -> Result<Registry, OpenError> {
+    // Read at each load, so that a reload finds a new value. Only here: who looks at tools needs no secret.
+    let read = {
+        let (file, capabilities) = (file.clone(), means.capabilities.clone());
+        move || capabilities.with_secrets(&file)
+    };
+    let capabilities = &step(means.threads, "reading secrets", read).await?;
+    with_secrets(file, &Means { capabilities, ..*means }, watch).await
+}
+
+/// Opens the compile cache and loads the registry's tools with these capabilities, whose secrets are read.
+async fn with_secrets(
+    file: &ConfigFile,
+    means: &Means<'_>,
+    watch: &(dyn Fn(LoadEvent) + Sync),
+) -> Result<Registry, OpenError> {
     let Means { engine, capabilities, compiler, apart, threads, environment, purpose, out_of_reach, older } =
         *means;
     let cache = cache(file, compiler, threads).await?;
-    // Read at each load, so that a reload finds a new value. Only here: who looks at tools needs no secret.
-    let read = {
-        let (file, capabilities) = (file.clone(), capabilities.clone());
-        move || capabilities.with_secrets(&file)
-    };
-    let capabilities = &step(threads, "reading secrets", read).await?;
     let (signed, now_s) = (&signed(file, threads).await?, environment.wall().as_secs());
     let older = &older.code();
     let loading = Loading {
@@ -77,7 +86,10 @@ pub(super) async fn load(
         out_of_reach,
         older,
     };
-    loaded(file, &loading).await
+    registry::load(file, &loading).await.map_err(|unloaded| match unloaded {
+        LoadFailure::Wrong(problems) | LoadFailure::Failed(problems) => problems.into(),
+        LoadFailure::Stuck(problems) => OpenError::Stuck { step: "loading", reason: problems.to_string() },
+    })
 }
 
 /// The tools that were signed when they were accepted.
@@ -91,13 +103,6 @@ async fn cache(file: &ConfigFile, compiler: &Compiler, threads: &Threads) -> Res
     let compiler = compiler.clone();
     let cache = move || Ok::<_, OpenError>(Cache::new(&folder_of(&state)?, limits, &compiler)?);
     Ok(Arc::new(step(threads, "looking at the compile cache", cache).await??))
-}
-
-async fn loaded(file: &ConfigFile, loading: &Loading<'_>) -> Result<Registry, OpenError> {
-    registry::load(file, loading).await.map_err(|unloaded| match unloaded {
-        LoadFailure::Wrong(problems) | LoadFailure::Failed(problems) => problems.into(),
-        LoadFailure::Stuck(problems) => OpenError::Stuck { step: "loading", reason: problems.to_string() },
-    })
 }
 
 /// What was served before a reload, and what it is held against.
@@ -268,25 +273,18 @@ pub async fn load_registry(
     // for its settings, by which the cache knows descriptions.
     let engine =
         compiler(Backend::Native, Optimize::Speed).map_err(|err| OpenError::Engine(format!("{err:#}")))?;
-    let (capabilities, threads) = (Capabilities::default(), Threads::default());
-    let cache = cache(file, &Compiler::default(), &threads).await?;
-    let (signed, now_s) = (&signed(file, &threads).await?, World::new().wall().as_secs());
-    let (engine, capabilities, threads, purpose) = (&engine, &capabilities, &threads, Purpose::Look);
-    let (apart, out_of_reach, older) = (None, &OutOfReach::new(), &Registry::default().code());
-    let loading = Loading {
-        engine,
-        capabilities,
-        cache,
-        threads,
-        apart,
-        watch,
-        purpose,
-        now_s,
-        signed,
-        out_of_reach,
-        older,
+    let means = Means {
+        engine: &engine,
+        capabilities: &Capabilities::default(),
+        compiler: &Compiler::default(),
+        apart: None,
+        threads: &Threads::default(),
+        environment: &World::new(),
+        purpose: Purpose::Look,
+        out_of_reach: &OutOfReach::new(),
+        older: &Registry::default(),
     };
-    loaded(file, &loading).await
+    with_secrets(file, &means, watch).await
 }
 
 /// Fits what follows to the confinement of this process.

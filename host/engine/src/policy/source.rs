@@ -39,8 +39,11 @@ pub struct PolicySource {
     pub callers: BTreeMap<String, Arc<Narrowing>>,
 }
 
-/// Stands between a table and how a line goes into it, where that is not below its header. No key has it.
-const HOW: &str = ", ";
+/// Where a line goes: the table, and how, where TOML refuses it below the table's header.
+struct Place {
+    table: String,
+    how: Option<String>,
+}
 
 /// The rule of a contract.
 const CONTRACT: &str = "contract";
@@ -98,9 +101,9 @@ impl PolicySource {
         let own = self.callers.get(caller).filter(|_| below.starts_with("callers."));
         let mend = lack::mend(grant, &self.grants, own.map(|own| &**own));
         let replaces = self.replaces(&mend, &below);
-        let (grant, below) = self.placed(mend, below);
+        let (grant, Place { table: below, how }) = self.placed(mend, below);
         let (capability, asked) = (capability.clone(), asked.clone());
-        Some(Lack { capability, asked, rule, at, grant, below, replaces })
+        Some(Lack { capability, asked, rule, at, grant, below, how, replaces })
     }
 
     /// A sentence on the grants that are tried, at this time in milliseconds since the Unix epoch. None where none are.
@@ -159,17 +162,16 @@ impl PolicySource {
         let below = format!("tools.{}", self.key);
         let mend = lack::mend(alone, &self.grants, None);
         let replaces = self.replaces(&mend, &below);
-        let (line, placed) = self.placed(mend, below);
-        match placed.split_once(HOW) {
-            Some((table, how)) => format!("{line} (in `{table}`, {how})"),
+        let (line, Place { table, how }) = self.placed(mend, below);
+        match how {
+            Some(how) => format!("{line} (in `{table}`, {how})"),
             None if replaces => format!("{line} (in place of what is there)"),
             None => line,
         }
     }
 
-    /// A line as it fits into the file, and the table that it belongs to, with how it goes there where TOML refuses it below
-    /// the header of its table.
-    fn placed(&self, mend: Mend, below: String) -> (String, String) {
+    /// A line as it fits into the file, and where it goes.
+    fn placed(&self, mend: Mend, below: String) -> (String, Place) {
         let Forms { braces, tables, lists } = &*self.forms;
         let name = format!("{below}.{}", mend.name());
         let is_around =
@@ -180,14 +182,14 @@ impl PolicySource {
         let line = inner.and_then(|inner| mend.line.strip_prefix(inner)?.strip_prefix('.'));
         let line = line.unwrap_or(&mend.line).to_owned();
         let table = table.filter(|_| inner.is_some()).unwrap_or(&below);
-        let goes = match mend.goes {
-            _ if braces.contains(table) => format!("{table}{HOW}within its braces"),
+        let how = match mend.goes {
+            _ if braces.contains(table) => Some("within its braces".to_owned()),
             Goes::Setting | Goes::Whole if lists.contains(&name) => {
-                format!("[{table}]{HOW}in place of all [[{name}]]")
+                Some(format!("in place of all [[{name}]]"))
             }
-            Goes::Setting | Goes::Whole | Goes::Beside => table.clone(),
+            Goes::Setting | Goes::Whole | Goes::Beside => None,
         };
-        (line, goes)
+        (line, Place { table: table.clone(), how })
     }
 
     /// The denial under the first of these rules that is written.
@@ -200,11 +202,14 @@ impl PolicySource {
             }
         };
         let replaces = mend.as_ref().is_some_and(|mend| self.replaces(mend, &below));
-        let (grant, below) = match mend.map(|mend| self.placed(mend, below.clone())) {
-            Some((line, below)) => (Some(line), below),
-            None => (None, below),
+        let (grant, Place { table: below, how }) = match mend {
+            Some(mend) => {
+                let (line, place) = self.placed(mend, below);
+                (Some(line), place)
+            }
+            None => (None, Place { table: below, how: None }),
         };
-        Denial { refused: refused.clone(), rule, at, grant, below, replaces, is_reported: false }
+        Denial { refused: refused.clone(), rule, at, grant, below, how, replaces, is_reported: false }
     }
 }
 

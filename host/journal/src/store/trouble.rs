@@ -2,8 +2,7 @@
 
 use rusqlite::{Error, ErrorCode, ffi};
 
-/// What to do where nothing more can be written.
-const MAKE_ROOM: &str = "make room on its disk, or raise the quota of this user";
+use crate::state::MAKE_ROOM;
 
 /// The error, with what to do about it where that is known.
 pub(super) fn explained(err: &Error) -> String {

@@ -110,9 +110,8 @@ fn rule(denial: &Denial) -> String {
 
 /// Where the line goes that would allow a use.
 fn place(denial: &Denial) -> String {
-    let Denial { below, replaces, .. } = denial;
-    // A table in braces, or a list with headers: what a line below the header would do is refused by TOML.
-    if let Some((table, how)) = below.split_once(", ") {
+    let Denial { below, how, replaces, .. } = denial;
+    if let Some(how) = how {
         let verb = if how.starts_with("in place") {
             "write"
         } else if *replaces {
@@ -120,7 +119,7 @@ fn place(denial: &Denial) -> String {
         } else {
             "add"
         };
-        return format!("{verb} in `{}`, {}", text::line(table), text::line(how));
+        return format!("{verb} in `{}`, {}", text::line(below), text::line(how));
     }
     let table = if below.is_empty() { String::new() } else { format!(" in `[{}]`", text::line(below)) };
     if *replaces { format!("write in place of the rule{table}") } else { format!("add{table}") }

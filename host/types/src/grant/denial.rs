@@ -18,6 +18,8 @@ pub struct Denial {
     pub grant: Option<String>,
     /// The table that the line belongs to: `tools.web`, or `callers.ann`.
     pub below: String,
+    /// How the line goes into that table, where TOML refuses one below its header: within its braces, or in place of a list.
+    pub how: Option<String>,
     /// Whether the line takes the place of the setting of its name in that table, which it has whole; otherwise it is a new
     /// line there.
     pub replaces: bool,
@@ -40,6 +42,8 @@ pub struct Lack {
     pub grant: String,
     /// The table that the line belongs to.
     pub below: String,
+    /// How the line goes into that table, where TOML refuses one below its header: within its braces, or in place of a list.
+    pub how: Option<String>,
     /// Whether the line takes the place of the setting of its name in that table.
     pub replaces: bool,
 }

@@ -51,7 +51,7 @@ pub const UP_BYTES_MAX: u64 = 1 << 20;
 pub const DOWN_BYTES_MAX: u64 = 8 << 20;
 
 /// What is wrong with a network that is everywhere.
-pub const EVERYWHERE: &str =
+const EVERYWHERE: &str =
     "has a network with every address in `addresses`, which turns the check of addresses off";
 
 /// How to write less.

@@ -102,8 +102,18 @@ fn erase_recording(recording: &mut Recording) {
 }
 
 fn erase_denial(denial: &mut Denial) {
-    let Denial { capability: _, asked, kind: _, rule: _, at: _, grant, below: _, replaces: _, reported: _ } =
-        denial;
+    let Denial {
+        capability: _,
+        asked,
+        kind: _,
+        rule: _,
+        at: _,
+        grant,
+        below: _,
+        how: _,
+        replaces: _,
+        reported: _,
+    } = denial;
     // The line that would grant it names what was asked for.
     *grant = None;
     asked.clear();

@@ -203,15 +203,26 @@ impl From<usage::Usage> for Usage {
 
 impl From<grant::Denial> for Denial {
     fn from(denial: grant::Denial) -> Denial {
-        let grant::Denial { refused, rule, at, grant, below, replaces, is_reported } = denial;
-        Denial { rule, at, grant, below, replaces, reported: is_reported, ..Denial::from(&refused) }
+        let grant::Denial { refused, rule, at, grant, below, how, replaces, is_reported } = denial;
+        Denial { rule, at, grant, below, how, replaces, reported: is_reported, ..Denial::from(&refused) }
     }
 }
 
 impl From<grant::Lack> for Denial {
-    fn from(grant::Lack { capability, asked, rule, at, grant, below, replaces }: grant::Lack) -> Denial {
+    fn from(grant::Lack { capability, asked, rule, at, grant, below, how, replaces }: grant::Lack) -> Denial {
         let kind = format!("{capability} is not granted");
-        Denial { capability, asked, kind, rule, at, grant: Some(grant), below, replaces, reported: false }
+        Denial {
+            capability,
+            asked,
+            kind,
+            rule,
+            at,
+            grant: Some(grant),
+            below,
+            how,
+            replaces,
+            reported: false,
+        }
     }
 }
 
@@ -234,6 +245,7 @@ impl From<&grant::Refused> for Denial {
             at: String::new(),
             grant: None,
             below: String::new(),
+            how: None,
             replaces: false,
             reported: false,
         }

@@ -23,6 +23,9 @@ pub struct Denial {
     /// The table that the line belongs to.
     #[serde(skip_serializing_if = "String::is_empty", default)]
     pub below: String,
+    /// How the line goes into that table, where that is not below its header.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub how: Option<String>,
     /// Whether the line takes the place of the setting of its name in that table, which it has whole.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub replaces: bool,

@@ -34,7 +34,7 @@ pub(super) fn lacks(events: &Events<'_>, tool: &Tool, caller: &Caller, decision:
         denied.reasons.iter().filter_map(|reason| tool.source.lack(reason, caller.entry())).collect();
     let (record, component) = (&events.head.id, &tool.component.digest);
     let policy = denied.policy.as_deref().unwrap_or_default();
-    for Lack { capability, asked: _, rule, at, grant: _, below: _, replaces: _ } in &lacks {
+    for Lack { capability, asked: _, rule, at, grant: _, below: _, how: _, replaces: _ } in &lacks {
         tracing::warn!(
             record,
             tool = &*tool.name,
@@ -50,7 +50,7 @@ pub(super) fn lacks(events: &Events<'_>, tool: &Tool, caller: &Caller, decision:
 }
 
 fn log(events: &Events<'_>, route: &PermittedRoute, denial: &Denial) {
-    let Denial { refused, rule, at, grant, below: _, replaces: _, is_reported } = denial;
+    let Denial { refused, rule, at, grant, below: _, how: _, replaces: _, is_reported } = denial;
     let tool = &route.candidate.tool;
     // Not what was asked for: it may come from arguments, which no log has. The record has it, with the grant.
     let (record, kind, component) = (&events.head.id, refused.kind(), &tool.component.digest);

@@ -217,8 +217,18 @@ impl Confidential<'_> {
 }
 
 fn denial(denial: &mut Denial, mask: &Mask) {
-    let Denial { capability: _, asked, kind: _, rule: _, at: _, grant, below: _, replaces: _, reported: _ } =
-        denial;
+    let Denial {
+        capability: _,
+        asked,
+        kind: _,
+        rule: _,
+        at: _,
+        grant,
+        below: _,
+        how: _,
+        replaces: _,
+        reported: _,
+    } = denial;
     mask.text(asked);
     grant.iter_mut().for_each(|grant| mask.text(grant));
 }

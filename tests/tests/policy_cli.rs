@@ -291,7 +291,7 @@ fn the_line_that_would_allow_a_use_is_whole_and_fits_how_the_list_is_written() {
         (0..9).map(|n| format!("[[tools.web.grants.http]]\n{}\n{path}\n", host(n))).collect();
     for (grants, place) in [
         (format!("grants.http = [{listed}]\n"), "write in place of the rule in `[tools.web]`"),
-        (headed, "write in `[tools.web]`, in place of all [[tools.web.grants.http]]"),
+        (headed, "write in `tools.web`, in place of all [[tools.web.grants.http]]"),
     ] {
         let folder = web(&format!("{entry}{grants}"));
         let (said, line) = mended(folder.path());
@@ -323,7 +323,7 @@ fn what_check_proposes_fits_beside_what_is_granted() {
         ("grants.http = [{ host = \"a.example\" }]\n", "(in place of what is there)"),
         (
             "[[tools.web.grants.http]]\nhost = \"a.example\"\n",
-            "(in `[tools.web]`, in place of all [[tools.web.grants.http]])",
+            "(in `tools.web`, in place of all [[tools.web.grants.http]])",
         ),
     ] {
         let folder = web(&format!("[tools.web]\ncomponent = \"web.wasm\"\n{grants}"));

@@ -78,11 +78,14 @@ async fn unauthenticated_connections_do_not_displace_callers_or_probes() {
         let _ = stranger.write_all(sent.as_bytes()).await;
         strangers.push(stranger);
         if round % 10 == 9 {
+            // Each on a connection of its own: one that is kept after a probe is that of a stranger, and may be closed.
             for path in ["/healthz", "/readyz"] {
-                assert_eq!(server.get(path).await.unwrap().status(), StatusCode::OK);
+                let probe = server.request(Method::GET, path).header("connection", "close");
+                assert_eq!(probe.send().await.unwrap().status(), StatusCode::OK);
             }
             assert!(ask(&mut kept, get("/v1/tools", &ann)).await.starts_with("HTTP/1.1 200"));
-            let fresh = server.call("unit_convert", KM).bearer_auth(&ann).send().await.unwrap();
+            let fresh = server.call("unit_convert", KM).bearer_auth(&ann).header("connection", "close");
+            let fresh = fresh.send().await.unwrap();
             assert_eq!(fresh.status(), StatusCode::OK);
         }
     }

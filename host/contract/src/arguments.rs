@@ -47,17 +47,21 @@ pub fn parse(text: &[u8], limits: &ArgumentLimits) -> Result<Map<String, Value>,
         return Err(too_large(limits, text.len()));
     }
     let text = std::str::from_utf8(text).map_err(|error| not_utf8(&error))?;
+    match whole(text, limits)? {
+        Value::Object(args) => Ok(args),
+        other => Err(not_an_object(&other)),
+    }
+}
+
+/// Parses the text of any value within the bounds but for that of its size.
+pub(crate) fn whole(text: &str, limits: &ArgumentLimits) -> Result<Value, Violation> {
     let meter = Meter::new(limits);
     let mut parser = serde_json::Deserializer::from_str(text);
     let node = Node { meter: &meter, at: &Place::Root, depth: 0 };
-    // `end` refuses text after the object, which `serde_json` would otherwise ignore.
+    // `end` refuses text after the value, which `serde_json` would otherwise ignore.
     let parsed = node.deserialize(&mut parser).and_then(|value| parser.end().map(|()| value));
-    match parsed {
-        Ok(Value::Object(args)) => Ok(args),
-        Ok(other) => Err(not_an_object(&other)),
-        // A violation of a bound surfaces as a parser error, so the recorded one takes precedence.
-        Err(error) => Err(meter.fault.take().unwrap_or_else(|| syntax(&error))),
-    }
+    // A violation of a bound surfaces as a parser error, so the recorded one takes precedence.
+    parsed.map_err(|error| meter.fault.take().unwrap_or_else(|| syntax(&error)))
 }
 
 /// Checks arguments that are already parsed against the same bounds.

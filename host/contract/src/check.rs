@@ -15,6 +15,7 @@ mod range;
 mod relation;
 mod rule;
 mod scalar;
+mod schema;
 mod sum;
 mod truncation;
 mod unique;
@@ -22,13 +23,15 @@ mod unique;
 pub use age::{parse_age_ms, parse_rfc3339_ms};
 pub use rule::{Kind, Rule, RuleError};
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::Val;
 use crate::compact::Compact;
 use crate::expression::{Bindings, Bounds, Expression, Judgement, Scope, Terms};
+use crate::path::Path;
 use crate::ty::{Field, FunctionTy, Ty};
 use airlock_types::finding::{Finding, Verdict};
 use airlock_types::shorten::clean;
@@ -121,6 +124,8 @@ pub(crate) struct Compiled {
 /// The compiled checks of one tool.
 pub struct Checks {
     list: Vec<Compiled>,
+    /// The keywords at places of the result. Their schema tells them.
+    stated: Vec<Compiled>,
     /// Told with each call, and so not found out then.
     may_escalate: bool,
 }
@@ -153,7 +158,25 @@ impl Checks {
             );
         }
         let may_escalate = checks.iter().any(|one| one.declared == Some(Verdict::Escalate));
-        Ok(Checks { list: checks, may_escalate })
+        Ok(Checks { list: checks, stated: Vec::new(), may_escalate })
+    }
+
+    /// Adds the checks of what a contract states at places of the result, which has this type. `is_known` says that all of it
+    /// compiled before.
+    ///
+    /// # Errors
+    /// With the path and the reason, where the validator does not take the keywords.
+    pub(crate) fn state(
+        &mut self,
+        keywords: &BTreeMap<Path, Map<String, Value>>,
+        result: &Ty,
+        is_known: bool,
+    ) -> Result<(), (Path, String)> {
+        for (path, keywords) in keywords {
+            let check = schema::compile(path, keywords, result, is_known);
+            self.stated.extend(check.map_err(|err| (path.clone(), err.to_string()))?);
+        }
+        Ok(())
     }
 
     /// The checks as data, including those that apply without a rule.
@@ -174,7 +197,7 @@ impl Checks {
     /// Runs all checks. Returns at most [`FINDINGS_MAX`] findings, the worst first; none if the tool returned an
     /// error.
     pub fn findings(&self, context: &Context<'_>) -> Vec<Finding> {
-        Self::run(self.list.iter(), context)
+        Self::run(self.list.iter().chain(&self.stated), context)
     }
 
     /// Runs those that compare what was asked with what was answered: they hold for whatever tool answers.

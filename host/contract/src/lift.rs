@@ -25,11 +25,33 @@ pub(super) const SAFE_INTEGER: u64 = (1 << 53) - 1;
 #[error("a value is no {0}")]
 pub struct LiftError(String);
 
+/// How integers beyond 2^53 are written.
+#[derive(Clone, Copy)]
+enum Wide {
+    /// As a decimal string: JavaScript clients would round the number.
+    Text,
+    /// As a number.
+    Number,
+}
+
 /// Writes a value as JSON. Infinities and NaN become strings, and an option that is `none` becomes null.
 ///
 /// # Errors
 /// When the value does not have the type.
 pub fn lift(ty: &Ty, val: &Val) -> Result<Value, LiftError> {
+    lift_as(Wide::Text, ty, val)
+}
+
+/// The same with every integer as a number, for keywords of JSON Schema, which hold for any string.
+///
+/// # Errors
+/// When the value does not have the type.
+pub(crate) fn lift_numbers(ty: &Ty, val: &Val) -> Result<Value, LiftError> {
+    lift_as(Wide::Number, ty, val)
+}
+
+fn lift_as(wide: Wide, ty: &Ty, val: &Val) -> Result<Value, LiftError> {
+    let is_text = |size: u64| matches!(wide, Wide::Text) && size > SAFE_INTEGER;
     Ok(match (ty, val) {
         (Ty::Bool, Val::Bool(b)) => (*b).into(),
         (Ty::S8, Val::S8(n)) => (*n).into(),
@@ -38,35 +60,36 @@ pub fn lift(ty: &Ty, val: &Val) -> Result<Value, LiftError> {
         (Ty::U16, Val::U16(n)) => (*n).into(),
         (Ty::S32, Val::S32(n)) => (*n).into(),
         (Ty::U32, Val::U32(n)) => (*n).into(),
-        // Beyond 2^53 JavaScript clients would round the number, so it is written as a string.
-        (Ty::S64, Val::S64(n)) if n.unsigned_abs() > SAFE_INTEGER => n.to_string().into(),
+        (Ty::S64, Val::S64(n)) if is_text(n.unsigned_abs()) => n.to_string().into(),
         (Ty::S64, Val::S64(n)) => (*n).into(),
-        (Ty::U64, Val::U64(n)) if *n > SAFE_INTEGER => n.to_string().into(),
+        (Ty::U64, Val::U64(n)) if is_text(*n) => n.to_string().into(),
         (Ty::U64, Val::U64(n)) => (*n).into(),
         (Ty::F32, Val::Float32(n)) => float(shortest(*n)),
         (Ty::F64, Val::Float64(n)) => float(*n),
         (Ty::Char, Val::Char(c)) => c.to_string().into(),
         (Ty::String, Val::String(s)) => s.as_str().into(),
         (Ty::List(item), Val::List(items)) if **item == Ty::U8 => STANDARD.encode(bytes(items)?).into(),
-        (Ty::List(item), Val::List(items)) => lift_items(item, items)?,
+        (Ty::List(item), Val::List(items)) => lift_items(wide, item, items)?,
         // Lengths and names are compared here and below, because zipping would drop the rest without an error.
         (Ty::FixedList(item, len), Val::FixedLengthList(items)) if items.len() == *len as usize => {
-            lift_items(item, items)?
+            lift_items(wide, item, items)?
         }
-        (Ty::Map(key, value), Val::Map(entries)) => lift_map(key, value, entries)?,
-        (Ty::Record(fields), Val::Record(vals)) if fields.len() == vals.len() => lift_record(fields, vals)?,
+        (Ty::Map(key, value), Val::Map(entries)) => lift_map(wide, key, value, entries)?,
+        (Ty::Record(fields), Val::Record(vals)) if fields.len() == vals.len() => {
+            lift_record(wide, fields, vals)?
+        }
         (Ty::Tuple(parts), Val::Tuple(vals)) if parts.len() == vals.len() => {
-            parts.iter().zip(vals).map(|(ty, val)| lift(ty, val)).collect::<Result<_, _>>()?
+            parts.iter().zip(vals).map(|(ty, val)| lift_as(wide, ty, val)).collect::<Result<_, _>>()?
         }
-        (Ty::Variant(_), Val::Variant(tag, payload)) => lift_case(ty, tag, payload.as_deref())?,
+        (Ty::Variant(_), Val::Variant(tag, payload)) => lift_case(wide, ty, tag, payload.as_deref())?,
         (Ty::Enum(names), Val::Enum(name)) if names.contains(name) => name.as_str().into(),
         (Ty::Option(_), Val::Option(None)) => Value::Null,
         (Ty::Option(inner), Val::Option(Some(val))) if inner.as_option().is_some() => {
-            json!({"some": lift(inner, val)?})
+            json!({"some": lift_as(wide, inner, val)?})
         }
-        (Ty::Option(inner), Val::Option(Some(val))) => lift(inner, val)?,
-        (Ty::Result(..), Val::Result(Ok(val))) => lift_case(ty, "ok", val.as_deref())?,
-        (Ty::Result(..), Val::Result(Err(val))) => lift_case(ty, "err", val.as_deref())?,
+        (Ty::Option(inner), Val::Option(Some(val))) => lift_as(wide, inner, val)?,
+        (Ty::Result(..), Val::Result(Ok(val))) => lift_case(wide, ty, "ok", val.as_deref())?,
+        (Ty::Result(..), Val::Result(Err(val))) => lift_case(wide, ty, "err", val.as_deref())?,
         (Ty::Flags(names), Val::Flags(set)) if set.iter().all(|name| names.contains(name)) => {
             // In the declared order, whatever order the guest used: the form is canonical.
             names.iter().filter(|name| set.contains(name)).map(String::as_str).collect()
@@ -107,19 +130,19 @@ fn bytes(items: &[Val]) -> Result<Vec<u8>, LiftError> {
     items.iter().map(byte).collect()
 }
 
-fn lift_items(ty: &Ty, items: &[Val]) -> Result<Value, LiftError> {
-    items.iter().map(|val| lift(ty, val)).collect()
+fn lift_items(wide: Wide, ty: &Ty, items: &[Val]) -> Result<Value, LiftError> {
+    items.iter().map(|val| lift_as(wide, ty, val)).collect()
 }
 
 /// Entries of a map, as an array of objects. Of entries with the same key the last one is kept.
-fn lift_map(key: &Ty, value: &Ty, entries: &[(Val, Val)]) -> Result<Value, LiftError> {
+fn lift_map(wide: Wide, key: &Ty, value: &Ty, entries: &[(Val, Val)]) -> Result<Value, LiftError> {
     let mut places = BTreeMap::new();
     let mut lifted: Vec<Value> = Vec::with_capacity(entries.len());
     for (k, v) in entries {
-        let k = lift(key, k)?;
+        let k = lift_as(wide, key, k)?;
         // `Val` has no order, so keys are compared by their canonical text.
         let text = k.to_string();
-        let entry = json!({"key": k, "value": lift(value, v)?});
+        let entry = json!({"key": k, "value": lift_as(wide, value, v)?});
         match places.get(&text) {
             Some(place) => lifted[*place] = entry,
             None => {
@@ -131,18 +154,18 @@ fn lift_map(key: &Ty, value: &Ty, entries: &[(Val, Val)]) -> Result<Value, LiftE
     Ok(lifted.into())
 }
 
-fn lift_record(fields: &[Field], vals: &[(String, Val)]) -> Result<Value, LiftError> {
+fn lift_record(wide: Wide, fields: &[Field], vals: &[(String, Val)]) -> Result<Value, LiftError> {
     let member = |(field, (name, val)): (&Field, &(String, Val))| match *name == field.name {
-        true => Ok((snake(name).into_owned(), lift(&field.ty, val)?)),
+        true => Ok((snake(name).into_owned(), lift_as(wide, &field.ty, val)?)),
         false => Err(LiftError(format!("field `{}`", field.name))),
     };
     Ok(Value::Object(fields.iter().zip(vals).map(member).collect::<Result<Map<_, _>, _>>()?))
 }
 
-fn lift_case(ty: &Ty, tag: &str, payload: Option<&Val>) -> Result<Value, LiftError> {
+fn lift_case(wide: Wide, ty: &Ty, tag: &str, payload: Option<&Val>) -> Result<Value, LiftError> {
     match (case(ty, tag), payload) {
         (Some(None), None) => Ok(json!({"tag": tag})),
-        (Some(Some(ty)), Some(val)) => Ok(json!({"tag": tag, "val": lift(ty, val)?})),
+        (Some(Some(ty)), Some(val)) => Ok(json!({"tag": tag, "val": lift_as(wide, ty, val)?})),
         _ => Err(mismatch(ty)),
     }
 }

@@ -47,6 +47,22 @@ pub fn lower(params: &[Field], args: Map<String, Value>) -> Result<Vec<Val>, Vec
     }
 }
 
+/// Lowers those arguments that are given, each by itself. Returns the parameters and their values, and the violations, at
+/// most 20. For a call that is refused already: what is wrong with its other arguments.
+pub(crate) fn lower_given(
+    params: &[Field],
+    mut args: Map<String, Value>,
+) -> ((Vec<Field>, Vec<Val>), Vec<Violation>) {
+    let mut lowering = Lowering { found: vec![], most: MOST_VIOLATIONS };
+    let given = params.iter().filter_map(|param| {
+        let key = snake(&param.name);
+        let value = args.remove(&*key)?;
+        let val = lowering.value(&Place::Root.key(&key), &param.ty, value)?;
+        Some((param.clone(), val))
+    });
+    (given.unzip(), lowering.found)
+}
+
 /// Lowers a single value, such as a fixed result.
 ///
 /// # Errors

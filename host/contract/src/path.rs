@@ -207,9 +207,14 @@ fn walk<'v>(
     steps: &[Segment],
     visit: &mut dyn FnMut(&Place<'_>, &'v Val) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
-    // A missing value is not a violation: constraints apply to values that are present.
-    let Some(val) = some(val) else { return ControlFlow::Continue(()) };
     match (steps.split_first(), val) {
+        // A missing value is not a violation: constraints apply to values that are present.
+        (_, Val::Option(None)) => ControlFlow::Continue(()),
+        // As JSON has an option within an option.
+        (_, Val::Option(Some(inner))) if matches!(**inner, Val::Option(_)) => {
+            walk(&at.key("some"), inner, steps, visit)
+        }
+        (_, Val::Option(Some(inner))) => walk(at, inner, steps, visit),
         (None, val) => visit(at, val),
         (Some((Segment::Field(name), rest)), Val::Record(fields)) => fields
             .iter()
@@ -245,11 +250,6 @@ fn payload<'t>(cases: &'t [Case], name: &str) -> Result<&'t Ty, PathError> {
 /// The type behind any options.
 pub(crate) fn through(ty: &Ty) -> &Ty {
     ty.as_option().map_or(ty, through)
-}
-
-/// The value behind any options. `None` if one of them is none.
-fn some(val: &Val) -> Option<&Val> {
-    if let Val::Option(inner) = val { inner.as_deref().and_then(some) } else { Some(val) }
 }
 
 impl fmt::Display for Path {

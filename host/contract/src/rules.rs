@@ -43,21 +43,35 @@ impl Rules {
         self.0.iter_mut().for_each(Validator::rest);
     }
 
-    /// The violations of arguments whose types are right.
-    pub(super) fn violations(&self, args: &Value) -> Vec<Violation> {
-        self.0.as_ref().map_or_else(Vec::new, |rules| rules.violations(&present(args)))
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The violations of arguments whose types are right: as they were written, and in the one form of their values, in which
+    /// each integer is a number and bytes are base64.
+    pub(super) fn violations(&self, written: &Value, values: Value) -> Vec<Violation> {
+        self.0.as_ref().map_or_else(Vec::new, |rules| rules.violations(&judged(written, values)))
     }
 }
 
-/// The arguments without nulls, at any depth: a null is the same as an absent argument.
-fn present(value: &Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let there = fields.iter().filter(|(_, field)| !field.is_null());
-            there.map(|(name, field)| (name.clone(), present(field))).collect()
+/// What was written, with each part in the form of its value: a keyword for numbers holds for any string, and a decimal string
+/// is the same integer. Without nulls, at any depth: a null is the same as an absent argument.
+fn judged(written: &Value, values: Value) -> Value {
+    match (written, values) {
+        (Value::Object(written), Value::Object(mut values)) => {
+            let there = written.iter().filter(|(_, field)| !field.is_null());
+            // A default was not written. What an open record ignores has no value.
+            let one = |(name, field): (&String, &Value)| {
+                let value = values.remove(name).unwrap_or_else(|| field.clone());
+                (name.clone(), judged(field, value))
+            };
+            there.map(one).collect()
         }
-        Value::Array(items) => items.iter().map(present).collect(),
-        plain => plain.clone(),
+        (Value::Array(written), Value::Array(values)) if written.len() == values.len() => {
+            written.iter().zip(values).map(|(written, value)| judged(written, value)).collect()
+        }
+        (_, value) => value,
     }
 }
 
@@ -89,7 +103,7 @@ mod tests {
 
     fn check(keywords: Value, args: Value, holds: bool) {
         let rules = Rules::new(keywords.as_object().unwrap()).unwrap();
-        assert_eq!(rules.violations(&args).is_empty(), holds, "{keywords} {args}");
+        assert_eq!(rules.violations(&args, args.clone()).is_empty(), holds, "{keywords} {args}");
     }
 
     #[test]

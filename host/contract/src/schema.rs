@@ -15,6 +15,7 @@ pub use self::defs::share;
 pub(super) use self::defs::{children_mut, inline, take};
 pub use self::exact::broken;
 pub(super) use self::exact::less;
+pub(crate) use self::overlay::is_note;
 pub(super) use self::overlay::{HEADER, inside};
 pub use self::overlay::{OverlayError, overlay};
 pub(super) use self::words::{append_missing, clean};

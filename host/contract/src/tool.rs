@@ -1,8 +1,8 @@
 //! A tool's whole contract, prepared at load: schemas, validator, relations, checks.
 //!
-//! Owns the combination of types, the author's contract and doc comments, and the order of the inner door's gates. Must
-//! not know the engine or who grants what.
+//! Owns the combination of types, the author's contract and doc comments. Must not know the engine or who grants what.
 
+mod gates;
 mod holding;
 mod lint;
 mod located;
@@ -26,23 +26,20 @@ use super::component::{Function, FunctionDocs};
 use super::confidential::Confidential;
 use super::expression::{Expression, Scope};
 use super::facts::FactRules;
-use super::lift::{self, LiftError};
 use super::manifest::{Example, HoldAsks, Part, ToolContract, Verify};
-use super::path::{self, Path};
+use super::path::Path;
 use super::published::{Published, spoken};
 use super::rules::{self, Rules};
 use super::ty::FunctionTy;
 use super::validate::Validator;
-use super::{Val, example, lower, schema};
+use super::{example, schema};
 use crate::check::Checks;
 use crate::compare::Rule;
 use airlock_types::effect::Effect;
-use airlock_types::hold::HoldRule;
-use airlock_types::violation::Violation;
-use airlock_types::{canonical, shorten};
+use airlock_types::shorten;
 use holding::Holding;
 pub use moment::{Moment, Seen};
-use requirement::{Met, Requirement};
+use requirement::Requirement;
 use schemas::Schemas;
 pub use valid::ValidArgs;
 use wide::Wide;
@@ -181,10 +178,17 @@ impl Contract {
         // Nearly always: one copy is kept.
         let kept = Compact::from(&input_schema);
         let kept = if **validator.shared() == kept { validator.shared().clone() } else { Arc::new(kept) };
-        let checks = match author.checks {
+        let mut checks = match author.checks {
             Some(checks) => checks,
             None => plain_checks(function, &shape)?,
         };
+        if let Some(ty) = shape.value_ty() {
+            checks.state(&author.results, ty, is_known).map_err(|(path, reason)| ContractError::Keyword {
+                path: path.to_string(),
+                part: Part::Result(path),
+                reason,
+            })?;
+        }
         let names = schemas::names(&author.published);
         let description = match author.description {
             Some(description) => description,
@@ -247,81 +251,6 @@ impl Contract {
             })?;
         }
         Ok(())
-    }
-
-    /// The inner door: schema, then codec, then relations. Each gate relies on the one before it. Relations that name
-    /// the time of the call or facts of its session are judged where there is a moment. There is none for examples, which
-    /// stay valid as time passes.
-    ///
-    /// # Errors
-    /// Every violation of the first gate that finds one, and the arguments with every mend applied, if the schema then
-    /// accepts them: see [`Contract::mended`]. Only the schema's violations have mends.
-    pub fn validate(
-        &self,
-        args: Map<String, Value>,
-        moment: Option<Moment<'_>>,
-    ) -> Result<ValidArgs, (Vec<Violation>, Option<Value>)> {
-        let args = Value::Object(args);
-        if let Some((violations, mended)) = self.validator.refused(&args) {
-            return Err((self.hinted(violations, &args), mended));
-        }
-        let violations = self.rules.violations(&args);
-        if !violations.is_empty() {
-            return Err((self.hinted(violations, &args), None));
-        }
-        let args = if let Value::Object(args) = args { args } else { Map::new() };
-        let checked = match &self.published.args {
-            None => self.lowered(args, moment),
-            Some(form) => self.lowered_as(form, args, moment),
-        };
-        checked.map_err(|violations| (violations, None))
-    }
-
-    /// The second gate and those after it, for arguments in plain JSON.
-    fn lowered(
-        &self,
-        args: Map<String, Value>,
-        moment: Option<Moment<'_>>,
-    ) -> Result<ValidArgs, Vec<Violation>> {
-        lower::lower(&self.function.ty.params, args).and_then(|values| self.hold(values, moment))
-    }
-
-    /// Checks what schema and codec cannot: constraints on 64-bit integers, then the relations of the author.
-    fn hold(&self, values: Vec<Val>, moment: Option<Moment<'_>>) -> Result<ValidArgs, Vec<Violation>> {
-        // Before the relations, which may assume that each argument is within its own bounds.
-        let escaped = self.wide.violations(&self.function.ty.params, &values);
-        if !escaped.is_empty() {
-            return Err(escaped);
-        }
-        let (mut unmet, mut unchecked) = (Vec::new(), Vec::new());
-        for require in &self.requires {
-            match require.judge(&self.function.ty.params, &values, moment) {
-                Met::Yes => {}
-                Met::No(violation) => unmet.push(violation),
-                Met::Unchecked => unchecked.push(require.text.clone()),
-            }
-        }
-        if !unmet.is_empty() {
-            return Err(unmet);
-        }
-        // Last: what the relations refuse is not for a person to decide.
-        let held = self.held(&values, moment);
-        let canonical = self.canonical(&values).unwrap_or_default();
-        Ok(ValidArgs { values, canonical, held, unchecked, ignored: Vec::new() })
-    }
-
-    /// The rules that hold a call with these values. For a fallback, whose values passed the inner door of the called tool.
-    pub fn held(&self, values: &[Val], moment: Option<Moment<'_>>) -> Vec<HoldRule> {
-        let judged = self.holds.iter().map(|hold| hold.judge(&self.function.ty.params, values, moment));
-        judged.flatten().collect()
-    }
-
-    fn canonical(&self, values: &[Val]) -> Option<String> {
-        let fields = self.function.ty.params.iter().zip(values);
-        let fields: Result<Map<String, Value>, LiftError> = fields
-            .map(|(param, val)| Ok((path::snake(&param.name).into_owned(), lift::lift(&param.ty, val)?)))
-            .collect();
-        canonical::text(&Value::Object(fields.ok()?))
     }
 
     /// What [`Contract::validate`] mended of the caller's own call, if it passes the whole inner door and is short. There is no

@@ -1,3 +1,5 @@
+use serde_json::json;
+
 use super::*;
 
 fn compile(rules: &[Rule], function: &FunctionTy) -> Result<Checks, RuleError> {
@@ -66,12 +68,48 @@ fn names_the_key_that_is_there_twice() {
 }
 
 #[test]
+fn a_result_holds_to_the_keywords_that_are_published_of_it() {
+    let field = |name: &str, ty| Field { name: name.into(), ty };
+    let ty = Ty::Record(vec![
+        field("id", Ty::U64),
+        field("rows", Ty::List(Box::new(Ty::Record(vec![field("note", Ty::Option(Box::new(Ty::String)))])))),
+    ]);
+    let function = FunctionTy { params: vec![], result: Some(ty.clone()) };
+    let keywords: BTreeMap<Path, Map<String, Value>> = [
+        ("id", json!({"maximum": 9_007_199_254_740_993_u64, "description": "its number"})),
+        ("rows[].note", json!({"maxLength": 2, "pattern": "^a"})),
+        ("rows", json!({"description": "nothing to hold to"})),
+    ]
+    .map(|(path, keywords)| (Path::parse(path).unwrap(), keywords.as_object().unwrap().clone()))
+    .into();
+    for is_known in [false, true] {
+        let mut checks = compile(&[], &function).unwrap();
+        checks.state(&keywords, &ty, is_known).unwrap();
+        let found = |id: u64, note: Option<&str>| {
+            let note = Val::Option(note.map(|note| Box::new(Val::String(note.into()))));
+            let rows = Val::List(vec![Val::Record(vec![("note".into(), note)])]);
+            let result = &Val::Record(vec![("id".into(), Val::U64(id)), ("rows".into(), rows)]);
+            let found =
+                checks.findings(&Context { params: &[], args: &[], result, as_of: None, now_unix_ms: 0 });
+            found
+                .into_iter()
+                .map(|one| format!("{} {:?} {}", one.kind, one.verdict, one.path))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(found(9_007_199_254_740_993, Some("ab")), [""; 0]);
+        assert_eq!(found(1, None), [""; 0]);
+        assert_eq!(found(9_007_199_254_740_994, Some("ab")), ["schema Reject id"]);
+        assert_eq!(found(1, Some("b")), ["schema Reject rows[0].note"]);
+    }
+}
+
+#[test]
 fn all_lists_every_file_sorted() {
     let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/check");
     let mut files: Vec<String> = std::fs::read_dir(here)
         .unwrap()
         .map(|file| file.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
-        .filter(|name| !["age", "rule", "scalar", "tests"].contains(&name.as_str()))
+        .filter(|name| !["age", "rule", "scalar", "schema", "tests"].contains(&name.as_str()))
         .collect();
     files.sort();
     assert_eq!(files, ALL.iter().map(|(name, _)| *name).collect::<Vec<_>>());

@@ -5,6 +5,8 @@
 use serde_json::{Value, json};
 
 use super::fits;
+use crate::lossless;
+use crate::phrase;
 use crate::schema::cases;
 use crate::ty::Ty;
 use airlock_types::shorten::{is_within, shorten};
@@ -23,9 +25,14 @@ pub(super) fn hint(ty: &Ty, keyword: &str, value: &Value) -> Option<String> {
         (Ty::Option(_), value) => rewrite(ty, json!({"some": value}), "Wrap it"),
         // The digits are lost already: the caller has to send the value again, so there is no form to propose.
         (Ty::S64 | Ty::U64, Value::Number(_)) if keyword == "precision" => {
-            Some("Write all digits, as a decimal string.".into())
+            let range = phrase::bounds(ty).map(|(min, max)| format!(", from {min} to {max}"));
+            Some(format!("Write all digits, as a decimal string{}.", range.unwrap_or_default()))
         }
         (Ty::Enum(names), Value::String(name)) => did_you_mean(name, names.iter().map(String::as_str)),
+        // The digits that were written are known of an integer alone.
+        (Ty::String | Ty::Char, Value::Number(n)) if n.is_f64() => {
+            Some("Send the text itself, in quotes.".into())
+        }
         (Ty::String | Ty::Char, Value::Number(_) | Value::Bool(_)) => {
             rewrite(ty, value.to_string().into(), "Put it in quotes")
         }
@@ -49,8 +56,7 @@ fn rewrite(ty: &Ty, form: Value, how: &str) -> Option<String> {
 
 /// The hint for a string that contains the expected JSON, or that is one item of the expected list.
 fn unquote(ty: &Ty, text: &str) -> Option<String> {
-    let parsed: Option<Value> = serde_json::from_str(text).ok();
-    let held = parsed.and_then(|value| rewrite(ty, value, "Send it without the quotes"));
+    let held = lossless::value(text).ok().and_then(|value| rewrite(ty, value, "Send it without the quotes"));
     held.or_else(|| {
         let list = matches!(ty, Ty::List(_)).then(|| json!([text]))?;
         rewrite(ty, list, "Put it in a list")

@@ -80,7 +80,10 @@ fn refuses_64_bit_integers_that_a_float_has_rounded() {
     check_stricter(Ty::S64, parsed("-9223372036854775809"), "precision");
     check_stricter(Ty::S64, json!(1e18), "precision");
     let found = check_refused(Ty::U64, parsed("18446744073709551616"), "precision");
-    assert_eq!(found.hint.as_deref(), Some("Write all digits, as a decimal string."));
+    assert_eq!(
+        found.hint.as_deref(),
+        Some("Write all digits, as a decimal string, from 0 to 18446744073709551615.")
+    );
 }
 
 #[test]

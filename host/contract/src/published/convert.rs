@@ -11,7 +11,6 @@ use crate::validate::Validator;
 use airlock_types::code::Code;
 use airlock_types::place::Place;
 use airlock_types::violation::Violation;
-use airlock_types::words::got;
 
 /// Most entries of each list: no reader uses more.
 const MOST: usize = 20;
@@ -246,15 +245,10 @@ fn untag(cases: &[Untagged], value: &mut Value, at: &Place<'_>, found: &mut Foun
 }
 
 fn to_text(value: &mut Value, at: &Place<'_>, found: &mut Found) {
-    match free::text(value) {
+    match free::text(value, at) {
         Ok(text) => *value = text.into(),
-        Err((keyword, expected)) => {
-            let (path, pointer, got, keyword) = (at.path(), at.pointer(), got(value), keyword.to_owned());
-            if found.violations.len() < MOST {
-                let code = Code::ArgsConstraint;
-                found.violations.push(Violation { code, path, pointer, keyword, expected, got, hint: None });
-            }
-        }
+        Err(violation) if found.violations.len() < MOST => found.violations.push(*violation),
+        Err(_) => {}
     }
 }
 

@@ -6,14 +6,19 @@ use serde_json::{Number, Value};
 
 use crate::foreign::SchemaError;
 use crate::lift::SAFE_INTEGER;
+use crate::lossless::{self, DEPTH_MAX};
 use crate::validate::Validator;
 use airlock_types::canonical;
+use airlock_types::code::Code;
+use airlock_types::place::Place;
+use airlock_types::violation::Violation;
+use airlock_types::words::got;
 
 /// Bytes of the longest text: as many as `arguments.string_bytes_max` allows a string by default.
 const BYTES_MAX: usize = 256 << 10;
 
-/// Deepest nesting: as `arguments.depth_max` allows by default.
-const DEPTH_MAX: usize = 64;
+/// A double with so few digits is taken for what was written, such as `1e300`.
+const SURE_DIGITS: usize = 15;
 
 /// Keywords that refer to other schemas, by a place that is another one once the schema is part of that of a tool.
 const REFERENCES: [&str; 9] = [
@@ -28,23 +33,26 @@ const REFERENCES: [&str; 9] = [
     "$recursiveRef",
 ];
 
-/// The canonical text of a value.
+/// The canonical text of a value at this place.
 ///
 /// # Errors
-/// With the keyword that it breaks, and what would be right.
-pub(super) fn text(value: &Value) -> Result<String, (&'static str, String)> {
+/// With what is wrong of it.
+pub(super) fn text(value: &Value, at: &Place<'_>) -> Result<String, Box<Violation>> {
     if !is_shallow(value, DEPTH_MAX) {
-        return Err(("maxDepth", format!("JSON that nests at most {DEPTH_MAX} levels deep")));
+        let expected = format!("JSON that nests at most {DEPTH_MAX} levels deep");
+        return Err(wrong(at, "maxDepth", expected, value));
     }
-    if !is_exact(value) {
-        let expected = "numbers of at most 2^53 − 1 in size: write larger ones as strings";
-        return Err(("precision", expected.to_owned()));
-    }
+    exact(value, at)?;
     let text = canonical::of(value);
     if text.len() > BYTES_MAX {
-        return Err(("maxLength", format!("JSON of at most {BYTES_MAX} bytes")));
+        return Err(wrong(at, "maxLength", format!("JSON of at most {BYTES_MAX} bytes"), value));
     }
     Ok(text)
+}
+
+fn wrong(at: &Place<'_>, keyword: &str, expected: String, value: &Value) -> Box<Violation> {
+    let (path, pointer, got, keyword) = (at.path(), at.pointer(), got(value), keyword.to_owned());
+    Box::new(Violation { code: Code::ArgsConstraint, path, pointer, keyword, expected, got, hint: None })
 }
 
 /// The value of a text.
@@ -52,10 +60,7 @@ pub(super) fn text(value: &Value) -> Result<String, (&'static str, String)> {
 /// # Errors
 /// With what the text is instead.
 pub(super) fn value(text: &str) -> Result<Value, String> {
-    // Without what the parser quotes: it may be confidential.
-    let value: Value = serde_json::from_str(text)
-        .map_err(|err| format!("text that is no JSON, from line {} column {}", err.line(), err.column()))?;
-    if is_shallow(&value, DEPTH_MAX) { Ok(value) } else { Err("JSON that nests deeper".to_owned()) }
+    lossless::value(text).map_err(|loss| loss.to_string())
 }
 
 /// Compiles the schema of free JSON.
@@ -94,18 +99,28 @@ fn is_shallow(value: &Value, left: usize) -> bool {
     }
 }
 
-/// Whether a double holds every number as it was written: canonical JSON has no other numbers. The parser has made a double of
-/// a larger one already, and digits of an integer are lost from 2^53 on.
-fn is_exact(value: &Value) -> bool {
-    let is_safe = |n: &Number| match (n.as_i64(), n.as_u64()) {
-        (Some(n), _) => n.unsigned_abs() <= SAFE_INTEGER,
-        (None, Some(n)) => n <= SAFE_INTEGER,
-        (None, None) => n.as_f64().is_some_and(|n| n.abs() <= SAFE_INTEGER as f64),
-    };
+/// Checks that a double holds every number as it was written: canonical JSON has no other numbers.
+fn exact(value: &Value, at: &Place<'_>) -> Result<(), Box<Violation>> {
     match value {
-        Value::Number(n) => is_safe(n),
-        Value::Array(items) => items.iter().all(is_exact),
-        Value::Object(members) => members.values().all(is_exact),
-        Value::Null | Value::Bool(_) | Value::String(_) => true,
+        Value::Number(n) if !is_held(n) => {
+            let expected =
+                "a number that a double holds: one with more digits belongs in a string".to_owned();
+            Err(wrong(at, "precision", expected, value))
+        }
+        Value::Array(items) => items.iter().enumerate().try_for_each(|(i, item)| exact(item, &at.index(i))),
+        Value::Object(members) => members.iter().try_for_each(|(key, item)| exact(item, &at.key(key))),
+        Value::Number(_) | Value::Null | Value::Bool(_) | Value::String(_) => Ok(()),
+    }
+}
+
+fn is_held(n: &Number) -> bool {
+    let integer = n.as_i64().map(i128::from).or_else(|| n.as_u64().map(i128::from));
+    match (integer, n.as_f64()) {
+        (Some(integer), Some(double)) => double as i128 == integer,
+        // Whether digits of a larger one were lost is not known by now.
+        (None, Some(double)) => {
+            double.abs() <= SAFE_INTEGER as f64 || lossless::digits_of(double) <= SURE_DIGITS
+        }
+        (_, None) => false,
     }
 }

@@ -13,9 +13,14 @@ pub(crate) fn less(a: &Value, b: &Value) -> bool {
     }
 }
 
-// `i128` holds every `i64` and every `u64`, so both kinds of number compare without rounding.
+/// A double below this size without a fraction is an integer that `i128` holds.
+const WHOLE_MAX: f64 = 1e38;
+
+// `i128` holds every `i64` and every `u64`, so both kinds of number compare without rounding. As a double, 2^64 is also the
+// largest `u64`, which would then not be less.
 fn exact(n: &Value) -> Option<i128> {
-    n.as_i64().map(i128::from).or_else(|| n.as_u64().map(i128::from))
+    let whole = || n.as_f64().filter(|n| n.fract() == 0.0 && n.abs() < WHOLE_MAX).map(|n| n as i128);
+    n.as_i64().map(i128::from).or_else(|| n.as_u64().map(i128::from)).or_else(whole)
 }
 
 /// The first keyword that a 64-bit integer breaks, with its value. `None` for other values.

@@ -73,6 +73,11 @@ fn rule(keyword: &str) -> Option<Rule> {
     })
 }
 
+/// Whether a keyword describes a value and does not constrain it.
+pub(crate) fn is_note(keyword: &str) -> bool {
+    matches!(rule(keyword), None | Some(Rule::Note))
+}
+
 /// Applies keywords to the place that a path selects, in a schema that this crate made. On an error no keyword
 /// is applied.
 ///

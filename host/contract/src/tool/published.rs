@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{Contract, ContractError, Moment, ValidArgs, holding};
+use super::{Contract, ContractError, holding};
 use crate::manifest::Part;
 use crate::path::Path;
 use crate::published::place::steps;
@@ -17,6 +17,7 @@ use crate::validate::Validator;
 use crate::{lower, schema};
 use airlock_types::code::Code;
 use airlock_types::finding::{Finding, Verdict};
+use airlock_types::hold::HoldRule;
 use airlock_types::place::{self, Place};
 use airlock_types::violation::Violation;
 
@@ -48,28 +49,24 @@ fn holds(default: PlacedDefault, params: &[Field]) -> Result<(), String> {
 }
 
 impl Contract {
-    /// Lowers arguments that are valid as published.
-    pub(super) fn lowered_as(
-        &self,
-        form: &Form,
-        args: Map<String, Value>,
-        moment: Option<Moment<'_>>,
-    ) -> Result<ValidArgs, Vec<Violation>> {
-        // Kept for the places of violations, which are those of the caller.
-        let written = Value::Object(args.clone());
-        let mut found = Found::default();
-        let plain = form.plain_args(args, &mut found);
-        if !found.violations.is_empty() {
-            return Err(found.violations);
+    /// Arguments as published, in plain JSON.
+    pub(super) fn plain(&self, args: Map<String, Value>, found: &mut Found) -> Map<String, Value> {
+        match &self.published.args {
+            Some(form) => form.plain_args(args, found),
+            None => args,
         }
-        let spelled = |violation| published_violation(form, &written, violation);
-        let valid = self.lowered(plain, moment);
-        valid
-            .map(|valid| {
-                let held = valid.held.into_iter().map(|rule| holding::published(form, rule)).collect();
-                ValidArgs { ignored: found.ignored, held, ..valid }
-            })
-            .map_err(|violations| violations.into_iter().map(spelled).collect())
+    }
+
+    /// Violations at plain places, at those of what the caller wrote.
+    pub(super) fn spelled(&self, written: &Value, violations: Vec<Violation>) -> Vec<Violation> {
+        let Some(form) = &self.published.args else { return violations };
+        violations.into_iter().map(|violation| published_violation(form, written, violation)).collect()
+    }
+
+    /// Rules that hold a call, in the words of what is published.
+    pub(super) fn published_holds(&self, held: Vec<HoldRule>) -> Vec<HoldRule> {
+        let Some(form) = &self.published.args else { return held };
+        held.into_iter().map(|rule| holding::published(form, rule)).collect()
     }
 
     /// The violations of published arguments, with the hint for a field that an open record has under the name of WIT.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::fault::{Advice, Fix, Mend, below};
 use super::walk::Walk;
 use super::{text, wording};
+use crate::lossless;
 use airlock_types::place::Step;
 use airlock_types::words::{nearest_match, quoted};
 
@@ -23,6 +24,7 @@ struct Form {
 
 const LIST_OF_EACH: &str = "send a list with one item for each value, not a text";
 const ONCE_FOR_EACH: &str = "one value belongs here: call once for each";
+const BYTES: &str = "send the bytes as standard base64 with padding, or an object with the text under `utf8`";
 
 /// The advice for a value that does not fit a schema, if there is any.
 pub(super) fn of<'s>(walk: &Walk<'s>, schema: &'s Value, value: &Value, at: &[Step]) -> Option<Advice> {
@@ -82,13 +84,19 @@ fn wants(schema: &Value, ty: &str) -> bool {
     }
 }
 
+/// Whether a schema says what it takes, and no list. One that only tightens says nothing of types.
+fn takes_no_list(schema: &Value) -> bool {
+    (schema.get("type").is_some() || schema.get("enum").is_some()) && !wants(schema, "array")
+}
+
 /// The forms of one type that a value could take, the likeliest first.
 fn forms<'s>(walk: &Walk<'s>, schema: &'s Value, value: &Value) -> Vec<Form> {
     // Base64 is text, but a number or a flag is not meant by it.
     let is_text = wants(schema, "string") && schema.get("contentEncoding").is_none();
     let form = match value {
         Value::String(text) => return from_text(walk, schema, value, text),
-        Value::Number(n) if is_text => {
+        // The digits that were written are known of an integer alone.
+        Value::Number(n) if is_text && !n.is_f64() => {
             Some(Form::of(json!(n.to_string()), "send the string {}, not the number"))
         }
         Value::Number(n) => flag(n.as_i64(), schema),
@@ -99,7 +107,7 @@ fn forms<'s>(walk: &Walk<'s>, schema: &'s Value, value: &Value) -> Vec<Form> {
         _ => None,
     };
     // Last, since every value could be wrapped: a coercion of the value itself is the likelier mend.
-    form.into_iter().chain(listed(schema, value)).collect()
+    form.into_iter().chain(listed(walk, schema, value)).collect()
 }
 
 fn from_text<'s>(walk: &Walk<'s>, schema: &'s Value, value: &Value, text: &str) -> Vec<Form> {
@@ -107,7 +115,7 @@ fn from_text<'s>(walk: &Walk<'s>, schema: &'s Value, value: &Value, text: &str) 
     let number = number(schema, text).map(|n| Form::of(n, "send the number {}, not the string"));
     let boolean = boolean(schema, text).map(|flag| Form::of(flag, "send {}, not the string"));
     let (read, parts) = (read(schema, text), parts(walk, schema, text));
-    let listed = listed(schema, value);
+    let listed = listed(walk, schema, value);
     [option, number, boolean, read, parts, listed].into_iter().flatten().collect()
 }
 
@@ -128,7 +136,8 @@ fn number(schema: &Value, text: &str) -> Option<Value> {
     // `i64`, then `u64`, then a float: in a float, a large integer would lose digits.
     let integer =
         || text.parse::<i64>().map(Value::from).or_else(|_| text.parse::<u64>().map(Value::from)).ok();
-    let real = || text.parse::<f64>().ok().filter(|n| n.is_finite());
+    // Only if it keeps what was written: a number that was rounded is another one.
+    let real = || text.parse::<f64>().ok().filter(|n| n.is_finite() && lossless::is_exactly(text, *n));
     // `12.0` is a whole number, where a float tells all of them apart.
     let whole = || real().filter(|n| n.fract() == 0.0 && n.abs() < 9e15).map(|n| json!(n as i64));
     match (wants(schema, "integer"), wants(schema, "number")) {
@@ -180,14 +189,18 @@ fn parts<'s>(walk: &Walk<'s>, schema: &'s Value, text: &str) -> Option<Form> {
 }
 
 /// One value where a list of such values belongs.
-fn listed(schema: &Value, value: &Value) -> Option<Form> {
+fn listed<'s>(walk: &Walk<'s>, schema: &'s Value, value: &Value) -> Option<Form> {
     // The items of a tuple differ, so one of them says nothing about the others.
     if !wants(schema, "array") || schema.get("prefixItems").is_some() {
         return None;
     }
     let is_one = match value {
         Value::String(text) => !text::may_be_several(text) && !text.trim().is_empty(),
-        Value::Number(_) | Value::Bool(_) | Value::Object(_) => true,
+        Value::Number(_) | Value::Bool(_) => true,
+        // What is wrong inside of it is told only where the items are objects.
+        Value::Object(_) => {
+            schema.get("items").is_some_and(|items| wants(walk.reader.resolve(items), "object"))
+        }
         Value::Null | Value::Array(_) => false,
     };
     is_one.then(|| Form::open(json!([value]), "send a list with one item: {}", "send a list of values"))
@@ -197,7 +210,7 @@ fn listed(schema: &Value, value: &Value) -> Option<Form> {
 fn alone(schema: &Value, items: &[Value]) -> Option<Form> {
     let [only] = items else { return None };
     let plain = Some("send the item alone, without a list".to_owned());
-    (!wants(schema, "array")).then(|| Form { plain, ..Form::of(only.clone(), "send the item alone: {}") })
+    takes_no_list(schema).then(|| Form { plain, ..Form::of(only.clone(), "send the item alone: {}") })
 }
 
 /// A word about the form of a value, where no value can be proposed.
@@ -207,7 +220,9 @@ fn note(schema: &Value, value: &Value) -> Option<String> {
         Value::Number(n) if wants(schema, "integer") && n.as_f64().is_some_and(|n| n.fract() != 0.0) => {
             "send a whole number"
         }
-        Value::Array(items) if items.len() > 1 && !wants(schema, "array") => ONCE_FOR_EACH,
+        Value::Number(n) if n.is_f64() && wants(schema, "string") => "send the text itself, in quotes",
+        Value::Array(_) if schema.get("contentEncoding").is_some() => BYTES,
+        Value::Array(items) if items.len() > 1 && takes_no_list(schema) => ONCE_FOR_EACH,
         _ => return None,
     };
     Some(note.to_owned())

@@ -248,7 +248,7 @@ fn a_branch_is_chosen_without_a_tag_too() {
     check(
         &object(json!({"n": both}), &["n"]),
         json!({"n": 5}),
-        &["args.constraint n: exactly one of: integer or a valid value, got integer 5"],
+        &["args.constraint n: exactly one of: integer or number, at least 3, got integer 5"],
     );
 }
 

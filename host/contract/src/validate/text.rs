@@ -4,6 +4,8 @@
 
 use serde_json::{Map, Number, Value};
 
+use crate::lossless::{self, Loss};
+
 /// Longer texts are not read for a hint: what came of them would be held beside the arguments.
 const READ_BYTES_MAX: usize = 64 << 10;
 
@@ -16,8 +18,13 @@ pub(super) fn structured(text: &str) -> Option<Value> {
     if text.len() > READ_BYTES_MAX || !text.starts_with(['[', '{', '(']) {
         return None;
     }
-    let json = serde_json::from_str(text).ok();
-    json.or_else(|| Python { rest: text }.whole()).filter(|value| value.is_array() || value.is_object())
+    let read = match lossless::value(text) {
+        Ok(value) => Some(value),
+        Err(Loss::NoJson { .. }) => Python { rest: text }.whole(),
+        // JSON of which a part would be gone.
+        Err(Loss::Deep | Loss::Twice(_) | Loss::Digits) => None,
+    };
+    read.filter(|value| value.is_array() || value.is_object())
 }
 
 /// The parts of a text with commas, semicolons or line ends between them; nothing for a text of one part.
@@ -112,7 +119,11 @@ impl Python<'_> {
             "True" | "true" => Some(Value::Bool(true)),
             "False" | "false" => Some(Value::Bool(false)),
             "None" | "null" => Some(Value::Null),
-            number => number.parse::<Number>().ok().map(Value::Number),
+            number => {
+                // An integer of more digits than a number holds is read as another one.
+                lossless::value(number).ok()?;
+                number.parse::<Number>().ok().map(Value::Number)
+            }
         }
     }
 

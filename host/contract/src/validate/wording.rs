@@ -15,6 +15,8 @@ const NAMES_MAX: usize = 8;
 pub(super) const BRANCHES_MAX: usize = 8;
 /// Characters of the longest phrase. A message for a model shows the first 100 of them, its structured form all.
 const PHRASE_CHARS_MAX: usize = 200;
+/// Characters of a schema that a value must not be of.
+const NOT_CHARS_MAX: usize = 120;
 /// Nesting of lists and alternatives up to which a phrase describes the inside. Each level names up to [`BRANCHES_MAX`]
 /// alternatives, so the length grows with the power of the depth.
 const PHRASE_DEPTH_MAX: usize = 3;
@@ -29,6 +31,10 @@ pub(super) fn expected<'s>(reader: &Reader<'s>, schema: &'s Value, keyword: &str
         "maxProperties" => format!("at most {} keys", limit()),
         "falseSchema" => "nothing here".to_owned(),
         "const" => format!("exactly {}", limit()),
+        "not" => {
+            let text = schema.get(keyword).map(|not| clean(&shorten(&not.to_string(), NOT_CHARS_MAX)));
+            format!("a value that is not of {}", text.unwrap_or_default())
+        }
         // These are described by the whole phrase, which names the type and all bounds: a caller that only learns one
         // bound may break the next one.
         "enum" | "type" | "format" | "pattern" | "minimum" | "maximum" | "exclusiveMinimum"
@@ -56,7 +62,22 @@ fn phrase_at<'s>(reader: &Reader<'s>, schema: &'s Value, depth: usize) -> String
             let types: Vec<&str> = types.iter().filter_map(Value::as_str).collect();
             types.join(" or ")
         }
-        _ => "a valid value".to_owned(),
+        _ => tightened(reader, schema, depth),
+    }
+}
+
+/// What a schema without a type expects: the type that its keywords are about stands elsewhere.
+fn tightened<'s>(reader: &Reader<'s>, schema: &'s Value, depth: usize) -> String {
+    let has = |keywords: &[&str]| keywords.iter().any(|keyword| schema.get(keyword).is_some());
+    match () {
+        () if has(&["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"]) => {
+            of_type(reader, schema, "number", depth)
+        }
+        () if has(&["minLength", "maxLength", "pattern", "format"]) => {
+            of_type(reader, schema, "string", depth)
+        }
+        () if has(&["minItems", "maxItems"]) => of_type(reader, schema, "array", depth),
+        () => "a valid value".to_owned(),
     }
 }
 
@@ -146,8 +167,16 @@ fn of_type<'s>(reader: &Reader<'s>, schema: &'s Value, ty: &str, depth: usize) -
         "string" => string(schema),
         "array" => array(reader, schema, depth),
         "integer" | "number" => format!("{ty}{}", bounds(schema)),
+        "object" => some(reader, schema, depth).unwrap_or_else(|| ty.to_owned()),
         _ => ty.to_owned(),
     }
+}
+
+/// `{"some": integer}`, as an option within an option is written.
+fn some<'s>(reader: &Reader<'s>, schema: &'s Value, depth: usize) -> Option<String> {
+    let properties = schema.get("properties")?.as_object().filter(|properties| properties.len() == 1)?;
+    let inner = properties.get("some").filter(|_| depth < PHRASE_DEPTH_MAX)?;
+    Some(format!(r#"{{"some": {}}}"#, phrase_at(reader, inner, depth + 1)))
 }
 
 fn string(schema: &Value) -> String {

@@ -130,13 +130,13 @@ fn free_json_is_held_to_its_schema_and_handed_over_as_text() {
     };
     assert!(matches!(&free(json!(null)).unwrap().values()[5], Val::String(text) if text == "null"));
     let deep = (0..70).fold(json!(0), |value, _| json!([value]));
-    for (value, keyword) in [
-        (deep, "maxDepth"),
-        (json!([9_007_199_254_740_993_u64]), "precision"),
-        (json!("x".repeat(300_000)), "maxLength"),
+    for (value, place, keyword) in [
+        (deep, "filters", "maxDepth"),
+        (json!([{"cap": 9_007_199_254_740_993_u64}]), "filters[0].cap", "precision"),
+        (json!("x".repeat(300_000)), "filters", "maxLength"),
     ] {
         let wrong = free(value).unwrap_err();
-        assert_eq!((wrong[0].path.as_str(), wrong[0].keyword.as_str()), ("filters", keyword));
+        assert_eq!((wrong[0].path.as_str(), wrong[0].keyword.as_str()), (place, keyword));
     }
 }
 
@@ -154,6 +154,12 @@ fn a_result_that_is_not_the_json_that_is_published_is_rejected() {
     for (text, expected, got) in [
         ("{}", "array", "empty object"),
         ("[1", "the text of JSON", "text that is no JSON, from line 1 column 2"),
+        ("[{\"a\":1,\"a\":2}]", "the text of JSON", "JSON that has a key twice, at `[0].a`"),
+        (
+            "[18446744073709551617]",
+            "the text of JSON",
+            "JSON with an integer of more digits than a number holds, which belongs in a string",
+        ),
     ] {
         let (_, found) = result(text);
         let finding = &found[0];
@@ -277,7 +283,7 @@ proptest! {
 
     #[test]
     fn free_json_has_one_text_from_which_it_is_read_again(value in json()) {
-        let text = free::text(&value).unwrap();
+        let text = free::text(&value, &Place::Root).unwrap();
         let again = free::value(&text).unwrap();
         prop_assert_eq!(canonical::of(&again), text.as_str());
         prop_assert_eq!(canonical::digest(&again), canonical::digest(&value));

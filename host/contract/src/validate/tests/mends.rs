@@ -41,6 +41,59 @@ fn a_hint_that_would_be_refused_is_not_given() {
 }
 
 #[test]
+fn a_mend_keeps_what_was_written() {
+    let (text, integer) = (json!({"type": "string"}), json!({"type": "integer"}));
+    for number in ["12345678901234567890123", "5.10"] {
+        let number: Value = serde_json::from_str(number).unwrap();
+        assert_eq!(hint(&text, number), "send the text itself, in quotes");
+    }
+    assert_eq!(hint(&json!({"type": "number"}), json!("5.10")), "send the number 5.1, not the string");
+    for rounded in ["4.0000000000000000001", "8999999999999999.4", "12345678901234567890123"] {
+        assert!(!hint(&integer, json!(rounded)).contains("send the number"), "{rounded}");
+        assert!(!hint(&json!({"type": "number"}), json!(rounded)).contains("send the number"), "{rounded}");
+    }
+    let objects = object(json!({"x": {"type": "integer"}}), &[]);
+    assert_eq!(hint(&objects, json!("{\"x\":1,\"x\":2}")), "");
+    assert_eq!(hint(&objects, json!("{\"x\":1}")), "send the object {\"x\":1}, not a text");
+    assert_eq!(
+        hint(&json!({"type": "array"}), json!("[18446744073709551617]")),
+        "send a list with one item for each value, not a text"
+    );
+}
+
+/// What `bytes` and `flags` are published as.
+#[test]
+fn advice_is_about_the_type_and_names_places_that_are_there() {
+    let bytes = json!({"anyOf": [
+        {"type": "string", "contentEncoding": "base64"},
+        {"type": "object", "properties": {"utf8": {"type": "string"}}, "required": ["utf8"]},
+    ]});
+    let base64 = "send the bytes as standard base64 with padding, or an object with the text under `utf8`";
+    assert_eq!(hint(&bytes, json!([104, 105])), base64);
+    let flags = json!({"type": "array", "items": {"enum": ["read", "write"]}});
+    let schema = object(json!({"n": flags}), &["n"]);
+    let found = Validator::new(&schema).unwrap().violations(&json!({"n": {"read": true}}));
+    assert_eq!(found.iter().map(|wrong| wrong.path.as_str()).collect::<Vec<_>>(), ["n"]);
+    let rules = json!({"allOf": [{"properties": {"n": {"maxItems": 1}, "m": {"maximum": 5}}}]});
+    check(
+        &rules,
+        json!({"n": [1, 2]}),
+        &["args.constraint n: array of at most 1 items, got array of 2 items"],
+    );
+    check(&rules, json!({"m": 6}), &["args.constraint m: number, at most 5, got integer 6"]);
+    let not = json!({"not": {"required": ["n"]}});
+    check(
+        &not,
+        json!({"n": 1}),
+        &["args.constraint : a value that is not of {\"required\":[\"n\"]}, got object with n"],
+    );
+    let twice =
+        json!({"anyOf": [{"type": "null"}, {"type": "object", "properties": {"some": {"type": "integer"}}}]});
+    let schema = object(json!({"n": twice}), &[]);
+    check(&schema, json!({"n": 3}), &["args.type n: {\"some\": integer}, got integer 3"]);
+}
+
+#[test]
 fn several_values_or_none_where_one_belongs() {
     let number = json!({"type": "number"});
     assert_eq!(hint(&number, json!([1, 2])), "one value belongs here: call once for each");

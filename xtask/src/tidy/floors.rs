@@ -55,6 +55,7 @@ pub(super) const FLOORS: [Floor; 8] = [
         modules: &[
             "compact",
             "arguments",
+            "lossless",
             "pattern",
             "period",
             "foreign",

@@ -50,7 +50,7 @@ impl Contract {
         let mut found = Found::default();
         let plain = self.plain(args, &mut found);
         if !found.violations.is_empty() {
-            return Err(found.violations);
+            return Err(self.with_others(found.violations, &written));
         }
         let spelled = |violations| self.spelled(&written, violations);
         let values = lower::lower(&self.function.ty.params, plain).map_err(spelled)?;

@@ -46,7 +46,7 @@ fn what_has_no_effect_is_named() {
 #[test]
 fn a_plain_check_does_not_try_contracts() {
     let wit = fs::read_to_string(root().join("tests/strict/world.wit")).unwrap();
-    let contract = "effects = 'pure'\n[[tool.book.require]]\nthat = '1 < 2'\n";
+    let contract = "effects = 'pure'\n[[tool.book.hold]]\nwhen = '1 < 2'\n";
     let place = Place::new(&authored::component(&wit, Some(contract)), "");
     assert!(!stderr(&place.run(&["check"])).contains("reads no argument"));
     assert_eq!(place.run(&["check", "--since", "1d"]).status.code(), Some(2));

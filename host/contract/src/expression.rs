@@ -222,7 +222,7 @@ impl Expression {
 
     /// Whether it reads nothing, so that it is the same for every call.
     pub fn is_constant(&self) -> bool {
-        self.checked().is_some_and(|checked| constant::is_constant(&checked.root))
+        self.checked().is_some_and(|checked| constant::reads_nothing(&checked.root))
     }
 
     /// Whether it reads an argument, or a field in one, of which this is true.

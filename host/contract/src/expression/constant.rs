@@ -22,6 +22,18 @@ pub(super) fn is_constant(node: &Node) -> bool {
     }
 }
 
+/// Whether a whole expression is the same for every call. Unlike in a part of one, an item of a list in it is an item of a list that
+/// the expression has itself.
+pub(super) fn reads_nothing(root: &Node) -> bool {
+    match &root.what {
+        What::Var(_) => true,
+        What::Term(term) => term.reads_nothing,
+        What::Arg(_) | What::Result | What::Now | What::Today(_) => false,
+        What::Fact(..) | What::Seen(..) | What::Call(Function::Period(_), _) => false,
+        _ => root.parts().into_iter().all(reads_nothing),
+    }
+}
+
 /// Refuses an expression with a part that has no value whatever the arguments are.
 pub(super) fn refuse_valueless(root: &Node) -> Result<(), ExpressionError> {
     let Some((node, why)) = valueless(&mut Run::default(), root) else { return Ok(()) };

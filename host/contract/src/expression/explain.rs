@@ -18,7 +18,11 @@ const VALUE_CHARS_MAX: usize = 60;
 pub(super) fn failing<'v>(run: &mut Run<'v>, node: &'v Node) -> String {
     let mut facts = Vec::new();
     decided(run, node, false, &mut facts);
-    facts.join(", ")
+    // A literal decided, as in `args.a > 0 && false`: then the values beside it, and where there are none the outcome.
+    if facts.is_empty() {
+        leaves(run, node, &mut facts);
+    }
+    if facts.is_empty() { "false".to_owned() } else { facts.join(", ") }
 }
 
 /// The values that made a part true, each as text.

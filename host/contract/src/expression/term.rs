@@ -32,6 +32,8 @@ pub(super) struct Term {
     pub(super) reads: Reads,
     /// Whether it reads nothing.
     pub(super) is_constant: bool,
+    /// The same of the whole: an item of a list that it has itself is no reading.
+    pub(super) reads_nothing: bool,
     /// The text as it was written, and the terms that it names.
     text: String,
     uses: BTreeSet<String>,
@@ -100,10 +102,11 @@ impl Term {
         bounded(&node, &reads, text)?;
         constant::refuse_valueless(&node)?;
         let is_constant = constant::is_constant(&node);
+        let reads_nothing = constant::reads_nothing(&node);
         let cost = cost::estimate(&node);
         let kind = node.kind.clone();
         node.outline();
-        Ok(Term { node, kind, cost, reads, is_constant, text: text.to_owned(), uses, chain })
+        Ok(Term { node, kind, cost, reads, is_constant, reads_nothing, text: text.to_owned(), uses, chain })
     }
 }
 

@@ -130,6 +130,9 @@ fn a_failing_rule_is_explained_by_the_values_that_decided_it() {
     fails("result.rows.exists(r, r.pct > 200)", "size(result.rows) = 3");
     fails("size(result.rows) == 4", "size(result.rows) = 3");
     fails("!(args.small < 0)", "args.small = -1");
+    // Where a literal decided, there are still values to tell, or the outcome.
+    fails("args.small < 0 && false", "args.small = -1");
+    fails("1 > 2", "false");
 }
 
 #[test]

@@ -50,6 +50,14 @@ impl Manifest {
             hint: None,
         }
     }
+
+    /// The problem of a relation that is the same for every call.
+    fn reads_nothing(&self, that: &Spanned<String>) -> Diagnostic {
+        let message = "the relation reads no argument, no fact and no time, so that it holds for every call or for none";
+        let hint = "name what it is about, as in `args.nights > 0`, or leave it out".to_owned();
+        let problem = self.plain(that.span(), message.to_owned(), "this relation");
+        Diagnostic { hint: Some(hint), ..problem }
+    }
 }
 
 /// Makes the contract of one function. Its problems are added to `problems`, so that all are reported at once.
@@ -185,6 +193,9 @@ impl Bind<'_> {
                     if let Some(choice) = without_session.as_ref().filter(|_| rule.facts().next().is_none()) {
                         let message = "the relation looks up no facts, so it needs no session".to_owned();
                         self.problems.add(|| self.manifest.plain(choice.span(), message, "this choice"));
+                    }
+                    if !scope.is_known && rule.is_constant() {
+                        self.problems.add(|| self.manifest.reads_nothing(that));
                     }
                     let without_session = without_session
                         .as_ref()

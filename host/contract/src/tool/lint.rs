@@ -8,7 +8,7 @@ mod vary;
 use serde_json::{Map, Value};
 
 use super::holding::Holding;
-use super::requirement::{Met, Requirement};
+use super::requirement::Requirement;
 use super::{Contract, Example, Keywords, Moment, Seen};
 use crate::example;
 use airlock_types::code::Code;
@@ -31,23 +31,11 @@ impl Contract {
         let patterns = self.unexampled.iter().map(|place| {
             format!("no example can be made for the `pattern` of `{place}`; give one in `examples` there")
         });
-        let relations = self.constant_relations().chain(self.tried_relations(now_unix_ms));
+        let relations = self.tried_relations(now_unix_ms);
         patterns.chain(relations).chain(self.constant_holds()).chain(self.unheld(now_unix_ms)).collect()
     }
 
-    /// Relations that read nothing: they hold for every call, or for none.
-    fn constant_relations(&self) -> impl Iterator<Item = String> {
-        self.requires.iter().filter(|require| require.is_constant()).map(|require| {
-            let can = if matches!(require.judge(&[], &[], None), Met::Yes) {
-                "can never fail"
-            } else {
-                "always fails"
-            };
-            format!("the relation `{}` reads no argument, so that it {can}", shown(require))
-        })
-    }
-
-    /// What the examples, and calls that are like one, show of the other relations.
+    /// What the examples, and calls that are like one, show of the relations.
     fn tried_relations(&self, now_unix_ms: u64) -> Vec<String> {
         let requires: Vec<&Requirement> = self.requires.iter().filter(|require| is_tried(require)).collect();
         if requires.is_empty() {
@@ -194,7 +182,7 @@ enum Tried {
 
 /// Whether examples can show what a relation decides. No example has a session that has seen facts.
 fn is_tried(require: &Requirement) -> bool {
-    !require.is_constant() && !require.reads_facts()
+    !require.reads_facts()
 }
 
 fn shown(require: &Requirement) -> String {

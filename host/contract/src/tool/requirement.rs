@@ -42,11 +42,6 @@ impl Requirement {
         self.rule.rest();
     }
 
-    /// Whether it reads nothing, so that it holds for every call or for none.
-    pub(super) fn is_constant(&self) -> bool {
-        self.rule.is_constant()
-    }
-
     /// The texts that are written in it.
     pub(super) fn texts(&self) -> Vec<&str> {
         self.rule.texts()

@@ -75,6 +75,16 @@ fn refuses_an_expression_that_does_not_typecheck_at_its_place() {
 }
 
 #[test]
+fn refuses_a_relation_that_reads_nothing() {
+    for that in ["false", "true", "1 < 2", "[1, 2].exists(x, x > 1)", "fixed"] {
+        let text = format!(
+            "[tool.find.let]\nfixed = \"[1].all(x, x > 0)\"\n[[tool.find.require]]\nthat = \"{that}\"\n"
+        );
+        refuses(&text, &["contract.toml:4", "reads no argument, no fact and no time", "or leave it out"]);
+    }
+}
+
+#[test]
 fn reports_everything_at_once() {
     let text = "[tool.find.args.x]\nminimum = 1\n[tool.find.args.y]\nminimum = 1\n[tool.nope]\n";
     refuses(text, &["contract.toml:1", "contract.toml:3", "contract.toml:5"]);

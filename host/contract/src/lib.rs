@@ -25,6 +25,7 @@ mod lossless;
 pub mod lower;
 pub mod manifest;
 pub mod message;
+mod number;
 pub mod package;
 pub mod path;
 mod pattern;

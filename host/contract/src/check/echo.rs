@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::scalar::{argument, arguments, doubt, field, number, shown};
+use super::scalar::{argument, arguments, doubt, field, shown};
 use super::{Check, Doubt, Doubts};
 use crate::expression::{Expression, Scope};
+use crate::number::Number;
 use crate::ty::FunctionTy;
 use airlock_types::finding::Verdict;
 
@@ -58,7 +59,9 @@ fn repeated(repeats: &str, arg: &str, function: &FunctionTy) -> Result<Check, St
         let args = arguments(context);
         // An argument that was not given asks for nothing, so every answer to it is accepted.
         let Some((_, asked)) = arg.select(&args).into_iter().next() else { return Doubts::default() };
-        let other = |val| val != asked && number(val).is_none_or(|n| number(asked) != Some(n));
+        let repeats =
+            |val| Number::of(val).zip(Number::of(asked)).is_some_and(|(val, asked)| val.repeats(asked));
+        let other = |val| val != asked && !repeats(val);
         let found = path.select(context.result).into_iter().filter(|(_, val)| other(*val));
         found.map(|(at, val)| doubt(at, shown(asked), shown(val))).collect()
     }))
@@ -71,6 +74,11 @@ fn derived(asked: &str, answered: &str, scope: &Arc<Scope>) -> Result<Check, Str
     let (asked, answered) = (compile("asked", asked)?, compile("answered", answered)?);
     if !scope.is_known && !asked.is_comparable(&answered) {
         return Err("`asked` and `answered` are of two kinds, and never equal".into());
+    }
+    if !scope.is_known && asked.is_constant() && answered.is_constant() {
+        return Err("neither `asked` nor `answered` reads the call, its result or the time, so that the check says the same \
+            of every result; name what is to be compared"
+            .into());
     }
     let (asked, answered) = (asked.resting(), answered.resting());
     Ok(Box::new(move |context| {

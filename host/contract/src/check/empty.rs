@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Check;
-use super::scalar::{doubt, length, list};
+use super::scalar::{doubt, length, sized};
 use crate::ty::FunctionTy;
 use airlock_types::finding::Verdict;
 
@@ -30,7 +30,7 @@ pub enum Means {
 }
 
 pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Check, String> {
-    let path = list(&settings.field, function)?;
+    let path = sized(&settings.field, function)?;
     let verdict = match settings.is {
         // Declared and without effect: a reviewer sees that the author considered an empty answer.
         Means::Ok => return Ok(Box::new(|_| super::Doubts::default())),

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Check;
 use super::Doubts;
-use super::scalar::{doubt, number, shown};
+use super::scalar::{doubt, shown};
 use crate::Val;
+use crate::number::Number;
 use crate::path::snake;
 use crate::ty::FunctionTy;
 use airlock_types::place::Place;
@@ -35,7 +36,7 @@ fn walk(at: &Place<'_>, val: &Val, found: &mut Doubts) {
         Val::Result(Ok(Some(val)) | Err(Some(val))) => walk(at, val, found),
         // Keys of a map cannot be floats, so only the values are visited.
         Val::Map(entries) => entries.iter().for_each(|(_, val)| walk(at, val, found)),
-        other if number(other).is_some_and(|n| !n.is_finite()) => {
+        other if Number::of(other).is_some_and(|n| !n.is_finite()) => {
             found.push(|| doubt(at.path(), "a finite number", shown(other)));
         }
         _ => {}

@@ -38,6 +38,10 @@ pub(super) fn compile(settings: &Settings, scope: &Arc<Scope>) -> Result<Check, 
     if warn.is_none() && error.is_none() {
         return Err("give `warn_after`, `error_after` or both".into());
     }
+    // The stricter limit is tested first, so that the other one would never be reached.
+    if warn.zip(error).is_some_and(|(warn, error)| warn >= error) {
+        return Err("`warn_after` is never reached, since `error_after` is not longer; make it shorter, or leave it out".into());
+    }
     let of = of.as_deref().map(|of| derived(of, scope)).transpose()?;
     let at_most = |age: &Option<String>| format!("data at most {} old", age.as_deref().unwrap_or_default());
     let (old, older) = (at_most(warn_after), at_most(error_after));

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Check;
-use super::scalar::{doubt, length, list};
+use super::scalar::{doubt, length, sized};
 use crate::ty::FunctionTy;
 
 /// Inclusive bounds of a length: items of a list, characters of a text, entries of a map.
@@ -19,11 +19,17 @@ pub struct Settings {
 }
 
 pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Check, String> {
-    let path = list(&settings.field, function)?;
+    let path = sized(&settings.field, function)?;
     let (min, max) = (settings.min.unwrap_or(0), settings.max.unwrap_or(u64::MAX));
     // An empty range would reject every result, and a rule without bounds none.
     if min > max || (settings.min.is_none() && settings.max.is_none()) {
         return Err("give `min`, `max` or both, in order".into());
+    }
+    if min == 0 && settings.max.is_none() {
+        return Err(
+            "every length is at least 0, so that the check finds nothing; give `max`, or a `min` above 0"
+                .into(),
+        );
     }
     Ok(Box::new(move |context| {
         let lengths =

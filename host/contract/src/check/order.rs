@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::Check;
-use super::scalar::{doubt, field, number, shown};
+use super::scalar::{doubt, field, shown};
 use crate::Val;
+use crate::number::Number;
 use crate::ty::FunctionTy;
 
 /// The list and its order. By default ascending, and equal neighbors pass.
@@ -51,7 +52,12 @@ pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Chec
             // NaN has no order, so it is a finding.
             !compare(a, b).is_some_and(|order| order.is_lt() || (order.is_eq() && !strict))
         });
-        let way = if descending { "at most" } else { "at least" };
+        let way = match (descending, strict) {
+            (false, false) => "at least",
+            (false, true) => "more than",
+            (true, false) => "at most",
+            (true, true) => "less than",
+        };
         wrong
             .map(|two| doubt(two[1].0.clone(), format!("{way} {}", shown(two[0].1)), shown(two[1].1)))
             .collect()
@@ -62,6 +68,6 @@ fn compare(a: &Val, b: &Val) -> Option<std::cmp::Ordering> {
     if let (Val::String(a), Val::String(b)) = (a, b) {
         Some(a.cmp(b))
     } else {
-        number(a)?.partial_cmp(&number(b)?)
+        Number::of(a)?.partial_cmp(&Number::of(b)?)
     }
 }

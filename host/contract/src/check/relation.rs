@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::scalar::doubt;
+use super::scalar::{CONSTANT, doubt};
 use super::{Check, Doubts};
 use crate::expression::{Expression, Judgement, Scope};
 
@@ -18,6 +18,9 @@ pub struct Settings {
 
 pub(super) fn compile(settings: &Settings, scope: &Arc<Scope>) -> Result<Check, String> {
     let expression = Expression::compile_bool(&settings.that, scope).map_err(|error| error.message)?;
+    if !scope.is_known && expression.is_constant() {
+        return Err(format!("`that` {CONSTANT}"));
+    }
     let expression = expression.resting();
     let expected = settings.message.clone().unwrap_or_else(|| settings.that.clone());
     Ok(Box::new(move |context| {

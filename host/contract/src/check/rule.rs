@@ -138,6 +138,9 @@ impl Rule {
         let check = self.kind.check(function, scope).map_err(wrong)?;
         let when = self.when.as_deref().map(|when| Expression::compile_bool(when, scope));
         let when = when.transpose().map_err(|error| wrong(format!("`when`: {}", error.message)))?;
+        if !scope.is_known && when.as_ref().is_some_and(Expression::is_constant) {
+            return Err(wrong(format!("`when` {}", super::scalar::CONSTANT)));
+        }
         let when = when.map(Expression::resting);
         // A kind that is missing in `ALL` would get `Reject`; a test fails for it.
         let default =
@@ -161,8 +164,29 @@ struct Written {
     sum: Option<sum::Settings>,
     truncation: Option<truncation::Settings>,
     unique: Option<unique::Settings>,
-    verdict: Option<Verdict>,
+    verdict: Option<Declared>,
     when: Option<String>,
+}
+
+/// A verdict that a rule can declare: not `pass`, by which a finding would change nothing.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Declared {
+    Warn,
+    Suspect,
+    Escalate,
+    Reject,
+}
+
+impl From<Declared> for Verdict {
+    fn from(declared: Declared) -> Verdict {
+        match declared {
+            Declared::Warn => Verdict::Warn,
+            Declared::Suspect => Verdict::Suspect,
+            Declared::Escalate => Verdict::Escalate,
+            Declared::Reject => Verdict::Reject,
+        }
+    }
 }
 
 impl Written {
@@ -194,7 +218,7 @@ impl<'de> Deserialize<'de> for Rule {
             }
             fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Rule, A::Error> {
                 let mut written = Written::deserialize(MapAccessDeserializer::new(map))?;
-                let (verdict, when) = (written.verdict, written.when.take());
+                let (verdict, when) = (written.verdict.map(Verdict::from), written.when.take());
                 // serde has no "exactly one of these keys". An untagged enum would, but its errors name neither
                 // key nor place.
                 let [kind] = <[Kind; 1]>::try_from(written.kinds()).map_err(|kinds| {

@@ -4,13 +4,16 @@ use std::fmt::{self, Write as _};
 
 use super::{Doubt, answer_ty};
 use crate::Val;
-use crate::lift::shortest;
+use crate::number::Number;
 use crate::path::Path;
 use crate::ty::{FunctionTy, Ty};
 use airlock_types::shorten::shorten;
 
 /// Length of the longest value text in a finding, in characters.
 pub(super) const SHOWN_CHARS_MAX: usize = 80;
+
+/// Why an expression that reads nothing is refused.
+pub(super) const CONSTANT: &str = "reads no argument, no result and no time, so that it is the same for every result; name what it is about";
 
 pub(super) fn field<'f>(text: &str, function: &'f FunctionTy) -> Result<(Path, &'f Ty), String> {
     let path = Path::parse(text).map_err(|error| error.to_string())?;
@@ -25,15 +28,25 @@ pub(super) fn argument<'f>(text: &str, function: &'f FunctionTy) -> Result<(Path
     Ok((path, through(ty)))
 }
 
-pub(super) fn numeric(text: &str, function: &FunctionTy) -> Result<Path, String> {
+pub(super) fn numeric<'f>(text: &str, function: &'f FunctionTy) -> Result<(Path, &'f Ty), String> {
     let (path, ty) = field(text, function)?;
-    if is_number(ty) { Ok(path) } else { Err(format!("`{text}` is no number but `{ty}`")) }
+    if is_number(ty) { Ok((path, ty)) } else { Err(format!("`{text}` is no number but `{ty}`")) }
 }
 
 pub(super) fn list(text: &str, function: &FunctionTy) -> Result<Path, String> {
     let (path, ty) = field(text, function)?;
     let counted = matches!(ty, Ty::List(_) | Ty::FixedList(..) | Ty::String | Ty::Map(..));
     if counted { Ok(path) } else { Err(format!("`{text}` has no length, it is `{ty}`")) }
+}
+
+/// As [`list`], of a value whose length a result decides.
+pub(super) fn sized(text: &str, function: &FunctionTy) -> Result<Path, String> {
+    match field(text, function)?.1 {
+        Ty::FixedList(_, len) => Err(format!(
+            "`{text}` always has the length {len}, so that the check says the same of every result; leave it out"
+        )),
+        _ => list(text, function),
+    }
 }
 
 pub(super) fn through(ty: &Ty) -> &Ty {
@@ -43,24 +56,6 @@ pub(super) fn through(ty: &Ty) -> &Ty {
 pub(super) fn is_number(ty: &Ty) -> bool {
     let whole = matches!(ty, Ty::S8 | Ty::U8 | Ty::S16 | Ty::U16 | Ty::S32 | Ty::U32 | Ty::S64 | Ty::U64);
     whole || matches!(ty, Ty::F32 | Ty::F64)
-}
-
-/// The number as an `f64`. Integers are exact up to 2^53, which suffices for plausibility checks.
-pub(super) fn number(val: &Val) -> Option<f64> {
-    Some(match val {
-        Val::S8(n) => (*n).into(),
-        Val::U8(n) => (*n).into(),
-        Val::S16(n) => (*n).into(),
-        Val::U16(n) => (*n).into(),
-        Val::S32(n) => (*n).into(),
-        Val::U32(n) => (*n).into(),
-        Val::S64(n) => *n as f64,
-        Val::U64(n) => *n as f64,
-        // As agents see it and contracts write it: 0.1, which widened is 0.10000000149.
-        Val::Float32(n) => shortest(*n),
-        Val::Float64(n) => *n,
-        _ => return None,
-    })
 }
 
 pub(super) fn length(val: &Val) -> Option<u64> {
@@ -73,13 +68,10 @@ pub(super) fn length(val: &Val) -> Option<u64> {
 }
 
 pub(super) fn shown(val: &Val) -> String {
-    // Wide integers are written from the integer: `number` would round them.
     let text = match val {
         Val::String(text) | Val::Enum(text) => return shorten(text, SHOWN_CHARS_MAX),
         Val::Bool(yes) => yes.to_string(),
-        Val::S64(n) => n.to_string(),
-        Val::U64(n) => n.to_string(),
-        other => number(other).map_or_else(|| beginning(other), |n| n.to_string()),
+        other => Number::of(other).map_or_else(|| beginning(other), |n| n.to_string()),
     };
     shorten(&text, SHOWN_CHARS_MAX)
 }

@@ -1,3 +1,6 @@
+mod exact;
+mod refused;
+
 use serde_json::json;
 
 use super::*;
@@ -36,13 +39,6 @@ fn kinds_find_what_they_doubt_and_pass_the_rest() {
         assert_eq!(check(rule, &good), vec![], "{rule}");
         assert_eq!(check(rule, &bad).len(), 1, "{rule}");
     }
-}
-
-/// A contract's bound is written in decimal digits, and so is the `f32` that an agent is shown.
-#[test]
-fn a_narrow_float_is_compared_by_its_digits() {
-    assert_eq!(scalar::number(&Val::Float32(0.1)), Some(0.1));
-    assert_eq!(scalar::number(&Val::Float32(f32::INFINITY)), Some(f64::INFINITY));
 }
 
 #[test]

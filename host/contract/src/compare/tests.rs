@@ -155,6 +155,14 @@ proptest! {
     }
 
     #[test]
+    fn wide_integers_are_near_without_rounding(n in (1_u64 << 53)..u64::MAX, is_text in any::<bool>()) {
+        let share = |n: u64| ok(json!([{"name": "x", "share": if is_text { json!(n.to_string()) } else { json!(n) }}]));
+        let found = |within| places(&[rule("rows[].share", Comparator::Absolute { within })], &share(n), &share(n + 1));
+        prop_assert!(!found(0.5).is_empty());
+        prop_assert!(found(1.0).is_empty());
+    }
+
+    #[test]
     fn numbers_are_near_exactly_within_their_distance(a in -1e6f64..1e6, b in -1e6f64..1e6, within in 0.0f64..1e6) {
         let (was, is) = (ok(json!([{"name": "x", "share": a}])), ok(json!([{"name": "x", "share": b}])));
         let found = places(&[rule("rows[].share", Comparator::Absolute { within })], &was, &is);

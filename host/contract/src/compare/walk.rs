@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::number::Number;
 use crate::path::snake;
 use crate::ty::Ty;
 use serde_json::{Map, Value};
@@ -60,7 +61,7 @@ impl<'c> Walk<'c> {
     fn compare(&mut self, place: &Place, ty: Option<&Ty>, was: &Value, is: &Value) {
         let ty = ty.map(|ty| ty.as_option().unwrap_or(ty));
         let is_near = |most: f64| match (number(was), number(is)) {
-            (Some(was), Some(is)) => (was - is).abs() <= most,
+            (Some(was), Some(is)) => was.distance(is) <= Number::Float(most),
             _ => false,
         };
         match self.comparator(place, ty) {
@@ -159,13 +160,19 @@ impl<'c> Walk<'c> {
 }
 
 /// A number, also one that JSON has as text because it is large.
-fn number(value: &Value) -> Option<f64> {
-    let finite = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
-    value.as_f64().or_else(|| finite(value.as_str()?))
+fn number(value: &Value) -> Option<Number> {
+    let int = |text: &str| text.parse().ok().map(Number::Int);
+    let whole = |n: &serde_json::Number| n.as_i64().map(i128::from).or_else(|| n.as_u64().map(i128::from));
+    let float = |text: &str| text.parse().ok().map(Number::Float).filter(|number| number.is_finite());
+    match value {
+        Value::Number(n) => whole(n).map(Number::Int).or_else(|| n.as_f64().map(Number::Float)),
+        Value::String(text) => int(text).or_else(|| float(text)),
+        _ => None,
+    }
 }
 
 fn greater(was: &Value, is: &Value) -> f64 {
-    let size = |value| number(value).unwrap_or_default().abs();
+    let size = |value| number(value).map_or(0.0, |number| number.float().abs());
     size(was).max(size(is))
 }
 

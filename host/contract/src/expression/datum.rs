@@ -8,6 +8,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use super::meter::{BYTES_A_STEP, Meter, Trouble};
 use crate::Val;
 use crate::lift::shortest;
+use crate::number::int_to_float;
 use crate::path::snake;
 
 /// A value during evaluation. Cheap to clone: macros clone every item.
@@ -210,23 +211,4 @@ fn all<T>(
         }
     }
     Ok(true)
-}
-
-/// The integer part of a float, or `None` where `i128` cannot represent it.
-pub(super) fn whole(float: f64) -> Option<i128> {
-    // From -2^127 to below 2^127: both are floats themselves, so that the bounds are exact.
-    let bound = 2f64.powi(127);
-    #[expect(clippy::cast_possible_truncation, reason = "the float is within the range of i128")]
-    (-bound..bound).contains(&float).then(|| float.trunc() as i128)
-}
-
-/// Compares an integer with a float exactly. A conversion of the integer would round above 2^53.
-fn int_to_float(int: i128, float: f64) -> Option<Ordering> {
-    match whole(float) {
-        Some(whole) => Some(int.cmp(&whole).then(0.0.partial_cmp(&float.fract())?)),
-        None if float.is_nan() => None,
-        // A float outside of `i128` is greater or less than every integer here.
-        None if float > 0.0 => Some(Ordering::Less),
-        None => Some(Ordering::Greater),
-    }
 }

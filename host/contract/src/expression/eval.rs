@@ -2,12 +2,13 @@
 
 mod walk;
 
-use super::datum::{Datum, whole};
+use super::datum::Datum;
 use super::meter::{BYTES_A_STEP, Meter, Trouble};
 use super::term::Term;
 use super::tree::{Arithmetic, Compare, Function, Node, What};
 use super::{Bindings, Explanation, Judgement, calendar, explain};
 use crate::facts::Found;
+use crate::number::whole;
 use crate::{Val, period};
 
 /// One evaluation of one expression.

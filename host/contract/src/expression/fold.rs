@@ -10,8 +10,9 @@ use std::rc::Rc;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
-use super::datum::{Datum, whole};
+use super::datum::Datum;
 use super::meter::{BYTES_A_STEP, Meter, Trouble};
+use crate::number::whole;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fold {

@@ -5,7 +5,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::schema;
+use super::{keyword, schema};
 use crate::registry::{AcceptedSigner, Definition, HoldTerm, Relation, Terms, USEFUL_MS_MIN};
 use airlock_types::difference::{Difference, told};
 use airlock_types::grant::Requests;
@@ -192,11 +192,12 @@ impl Comparison {
     /// Compares checks. Removing one is wider, since more results are believed. A check whose verdict alone became
     /// stricter is narrower.
     fn expects(&mut self, old: &[Value], new: &[Value]) {
-        let gone: Vec<&Value> = old.iter().filter(|check| !new.contains(check)).collect();
-        let mut come: Vec<&Value> = new.iter().filter(|check| !old.contains(check)).collect();
+        let is_in = |check: &Value, all: &[Value]| all.iter().any(|other| is_same(check, other));
+        let gone: Vec<&Value> = old.iter().filter(|check| !is_in(check, new)).collect();
+        let mut come: Vec<&Value> = new.iter().filter(|check| !is_in(check, old)).collect();
         for before in gone {
             // The same check with another verdict is one change, not a removal and an addition.
-            let like = come.iter().position(|after| unjudged(after) == unjudged(before));
+            let like = come.iter().position(|after| is_same(&unjudged(after), &unjudged(before)));
             let after = like.map(|at| come.remove(at));
             let wider = after.is_none_or(|after| !is_stricter(before, after));
             self.push(&["expect"], Some(before.clone()), after.cloned(), wider);
@@ -225,6 +226,20 @@ impl Comparison {
             let most = |limit: &Option<u64>| limit.unwrap_or(u64::MAX);
             self.part(&["limits", name], old, new, most(new) > most(old));
         }
+    }
+}
+
+/// Whether two checks are the same data. Locks of older versions have each bound of a check as a float, however it was written.
+fn is_same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(one), Value::Number(other)) if one.is_f64() != other.is_f64() => {
+            one.as_f64() == other.as_f64() && one.as_f64().is_some_and(|n| n.abs() < keyword::EXACT_MAX)
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len()
+                && a.iter().all(|(key, one)| b.get(key).is_some_and(|other| is_same(one, other)))
+        }
+        (a, b) => a == b,
     }
 }
 

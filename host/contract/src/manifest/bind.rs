@@ -13,7 +13,9 @@ use super::compare;
 use super::errors::{self, Written};
 use super::facts::Given;
 use super::places::places;
-use super::{Manifest, Require, ToolContract, Verify, WithoutSession, WrittenRequire, WrittenTool, terms};
+use super::{
+    Example, Manifest, Require, ToolContract, Verify, WithoutSession, WrittenRequire, WrittenTool, terms,
+};
 use crate::answer::Shape;
 use crate::check::{Checks, Rule, RuleError};
 use crate::component::Function;
@@ -129,7 +131,7 @@ pub(super) fn tool(
             args_units: args.units,
             result_units: results.units,
         },
-        examples: example.iter().map(|one| one.get_ref().clone()).collect(),
+        examples: bind.examples(example),
         requires,
         holds,
         checks: bind.checks(&expect, &scope, answers.is_some()),
@@ -172,6 +174,10 @@ impl Bind<'_> {
         // All patterns are compiled here: the validator compiles some of them only when they are needed, and then
         // without a bound.
         for (keyword, value) in written {
+            if bound::has_null(value) {
+                let message = bound::not_finite(keyword.get_ref());
+                self.problems.add(|| self.manifest.plain(keyword.span(), message, "below this keyword"));
+            }
             bound::each_pattern(keyword.get_ref(), value, &mut |pattern| {
                 if let Err(err) = patterns::compile(pattern) {
                     let message =
@@ -181,6 +187,14 @@ impl Bind<'_> {
             });
         }
         written.iter().map(|(keyword, value)| (keyword.get_ref().clone(), value.clone())).collect()
+    }
+
+    fn examples(&mut self, written: &[Spanned<Example>]) -> Vec<Example> {
+        for example in written.iter().filter(|example| bound::has_null(&example.get_ref().args)) {
+            self.problems
+                .add(|| self.manifest.plain(example.span(), bound::not_finite("args"), "this example"));
+        }
+        written.iter().map(|one| one.get_ref().clone()).collect()
     }
 
     fn requires(&mut self, written: &[WrittenRequire], scope: &Arc<Scope>) -> Vec<Require> {

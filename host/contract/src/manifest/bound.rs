@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{Manifest, ToolContract, WrittenTool};
 use crate::expression::COST_CALL_MAX;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
+use airlock_types::words::{GOT_CHARS_MAX, one_line};
 
 /// Size in bytes of the largest contract: thirty times the longest of the examples in this repository.
 pub const CONTRACT_BYTES_MAX: usize = 256 << 10;
@@ -127,6 +128,24 @@ fn patterns(tool: &WrittenTool) -> usize {
         each_pattern(keyword.get_ref(), value, &mut |_| count += 1);
     });
     count
+}
+
+/// Whether there is a null in a value: what becomes of `nan` and `inf`, since TOML has no null and JSON no such number.
+pub(super) fn has_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(fields) => fields.values().any(has_null),
+        Value::Array(items) => items.iter().any(has_null),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+/// The message about a key whose value has one.
+pub(super) fn not_finite(key: &str) -> String {
+    let key = one_line(key, GOT_CHARS_MAX);
+    format!(
+        "`{key}` has a number that is not finite (`nan` or `inf`), and JSON has none: write another value"
+    )
 }
 
 /// Calls `show` with each pattern in the value of a keyword. Data that only looks like one, such as in an `enum`, is

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use toml::Spanned;
 
 use super::Manifest;
-use super::bound::Problems;
+use super::bound::{self, Problems};
 use crate::path::{Path, PathError};
 use crate::published::{Form, Root, Written, form};
 use airlock_types::diagnostic::Diagnostic;
@@ -40,6 +40,10 @@ pub(super) fn places(
     for (text, table) in written {
         if problems.is_full() {
             break;
+        }
+        if let Some((keyword, _)) = table.iter().find(|(_, value)| bound::has_null(value)) {
+            problems.add(|| manifest.plain(text.span(), bound::not_finite(keyword), "this place"));
+            continue;
         }
         let mut table = table.clone();
         let found = place(text.get_ref(), root);

@@ -5,6 +5,7 @@
 use serde_json::{Map, Value};
 
 use crate::Val;
+use crate::number::whole;
 
 pub(crate) fn less(a: &Value, b: &Value) -> bool {
     match (exact(a), exact(b)) {
@@ -23,6 +24,11 @@ fn exact(n: &Value) -> Option<i128> {
     n.as_i64().map(i128::from).or_else(|| n.as_u64().map(i128::from)).or_else(whole)
 }
 
+// As `exact`, and the integer that a float without a fraction is.
+fn integer(n: &Value) -> Option<i128> {
+    exact(n).or_else(|| n.as_f64().filter(|n| n.fract() == 0.0).and_then(whole))
+}
+
 /// The first keyword that a 64-bit integer breaks, with its value. `None` for other values.
 ///
 /// A schema cannot compare a decimal string, and the validator compares 64-bit integers as floats.
@@ -39,17 +45,19 @@ pub fn broken<'k>(keywords: &'k Map<String, Value>, val: &Val) -> Option<(&'k st
         "exclusiveMinimum" => !less(limit, &n),
         "exclusiveMaximum" => !less(&n, limit),
         "multipleOf" => !divides(limit, &n),
-        "enum" => !limit.as_array().is_some_and(|all| all.contains(&n)),
+        // By value: `1.0` in the contract is 1.
+        "enum" => !limit.as_array().is_some_and(|all| all.iter().any(|one| integer(one) == exact(&n))),
         _ => false,
     };
     keywords.iter().find(|(keyword, limit)| breaks(keyword, limit)).map(|(k, v)| (k.as_str(), v))
 }
 
 fn divides(step: &Value, n: &Value) -> bool {
-    match (exact(step), exact(n)) {
+    // Overlays refuse a step with a fraction for an integer.
+    match (integer(step), exact(n)) {
         // The contract refuses a step of zero, but `%` by zero would panic.
         (Some(step), Some(n)) if step != 0 => n % step == 0,
-        _ => step.as_f64().zip(n.as_f64()).is_some_and(|(step, n)| n % step == 0.0),
+        _ => false,
     }
 }
 
@@ -70,5 +78,9 @@ mod tests {
         check(json!({"minimum": 1}), Val::S64(0), Some("minimum"));
         check(json!({"multipleOf": 10}), Val::S64(i64::MAX), Some("multipleOf"));
         check(json!({"enum": [1, 2]}), Val::U64(3), Some("enum"));
+        check(json!({"enum": [1.0, 2.0]}), Val::S64(1), None);
+        check(json!({"enum": [1.5, 9_007_199_254_740_992.0]}), Val::U64((1 << 53) + 1), Some("enum"));
+        check(json!({"multipleOf": 2.0}), Val::U64(u64::MAX), Some("multipleOf"));
+        check(json!({"multipleOf": 2.0}), Val::U64(u64::MAX - 1), None);
     }
 }

@@ -215,6 +215,11 @@ fn put(
     if !fits(keyword, schema) {
         return Err(OverlayError::Unfit { keyword: keyword.into(), place: name(schema) });
     }
+    let is_whole = || value.as_f64().is_some_and(|step| step.fract() == 0.0);
+    if keyword == "multipleOf" && schema.get("type").is_some_and(|ty| ty == "integer") && !is_whole() {
+        let expected = "a whole number where the value is an integer";
+        return Err(OverlayError::Form { keyword: keyword.into(), expected, value: got(value) });
+    }
     match rule {
         Rule::Note => {
             schema.insert(keyword.to_owned(), value.clone());

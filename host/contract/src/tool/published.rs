@@ -7,28 +7,39 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{Contract, ContractError, holding};
+use super::{Contract, ContractError, Keywords, holding};
 use crate::manifest::Part;
 use crate::path::Path;
 use crate::published::place::steps;
 use crate::published::{Doubt, Form, Found, JSON, PlacedDefault, Published, publish};
-use crate::ty::Field;
+use crate::ty::{Field, Ty};
 use crate::validate::Validator;
 use crate::{lower, schema};
 use airlock_types::code::Code;
 use airlock_types::finding::{Finding, Verdict};
 use airlock_types::hold::HoldRule;
 use airlock_types::place::{self, Place};
+use airlock_types::shorten::shorten;
 use airlock_types::violation::Violation;
 
+/// Characters of the bound that a value breaks, in an error.
+const BOUND_CHARS_MAX: usize = 60;
+
 /// Turns the schema of the arguments into that of their published form, and holds its defaults against it.
-pub(super) fn arguments(form: &Form, schema: &mut Value, params: &[Field]) -> Result<(), ContractError> {
+pub(super) fn arguments(
+    form: &Form,
+    schema: &mut Value,
+    params: &[Field],
+    constraints: &Keywords,
+) -> Result<(), ContractError> {
     let mut defaults = Vec::new();
     publish(form, schema, &Path::default(), &mut defaults);
-    schema::share(schema);
-    defaults.into_iter().try_for_each(|default| {
-        let at = default.at.clone();
-        holds(default, params).map_err(|why| ContractError::Keyword {
+    defaults.into_iter().try_for_each(|PlacedDefault { at, value, plain, schema }| {
+        let ty = at.resolve_params(params).ok();
+        let holds = Validator::new(&schema)
+            .map_err(|err| err.to_string())
+            .and_then(|validator| holds(&validator, &value, ty.map(|ty| (ty, plain)), (&at, constraints)));
+        holds.map_err(|why| ContractError::Keyword {
             path: at.to_string(),
             part: Part::Args(at),
             reason: format!("the `default` is not valid: {why}"),
@@ -36,16 +47,31 @@ pub(super) fn arguments(form: &Form, schema: &mut Value, params: &[Field]) -> Re
     })
 }
 
-/// Whether a default passes both gates at its place.
-fn holds(default: PlacedDefault, params: &[Field]) -> Result<(), String> {
-    let PlacedDefault { at, value, plain, schema } = default;
-    let validator = Validator::new(&schema).map_err(|err| err.to_string())?;
-    let mut violations = validator.violations(&value);
-    if let (true, Ok(ty)) = (violations.is_empty(), at.resolve_params(params)) {
-        violations = lower::lower_value(ty, plain).err().unwrap_or_default();
+/// Whether a value that an author wrote for a place passes the gates of a call there: the schema, the codec, and the constraints on
+/// 64-bit integers. The last two are for its plain form and type, where they are known.
+pub(super) fn holds(
+    validator: &Validator,
+    value: &Value,
+    plain: Option<(&Ty, Value)>,
+    (at, constraints): (&Path, &Keywords),
+) -> Result<(), String> {
+    let expected = |violations: &[Violation]| {
+        violations.first().map(|Violation { path, expected, got, .. }| {
+            let at = if path.is_empty() { String::new() } else { format!("`{path}`: ") };
+            format!("{at}expected {expected}, got {got}")
+        })
+    };
+    expected(&validator.violations(value)).map_or(Ok(()), Err)?;
+    let Some((ty, plain)) = plain else { return Ok(()) };
+    let val = lower::lower_value(ty, plain).map_err(|found| expected(&found).unwrap_or_default())?;
+    let within = constraints.iter().filter_map(|(path, keywords)| Some((path.inside(at)?, keywords)));
+    for (path, keywords) in within {
+        let broken = path.select(&val).into_iter().find_map(|(_, val)| schema::broken(keywords, val));
+        if let Some((keyword, bound)) = broken {
+            return Err(format!("expected {keyword} {}", shorten(&bound.to_string(), BOUND_CHARS_MAX)));
+        }
     }
-    let expected = |violation: &Violation| format!("expected {}, got {}", violation.expected, violation.got);
-    violations.first().map_or(Ok(()), |violation| Err(expected(violation)))
+    Ok(())
 }
 
 impl Contract {

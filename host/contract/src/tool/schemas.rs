@@ -2,6 +2,8 @@
 //!
 //! Owns the order in which these are laid over each other. Must not know calls.
 
+mod examples;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -14,6 +16,7 @@ use crate::path::Path;
 use crate::published::{Form, Published, publish, spoken};
 use crate::schema;
 use crate::ty::Ty;
+use examples::Examples;
 
 /// The schemas of a tool.
 pub(super) struct Schemas {
@@ -51,12 +54,19 @@ pub(super) fn of(
         Some(_) => schema::arguments(params),
         None => schema::input(params),
     };
-    overlay(&mut input_schema, &constraints, Part::Args)?;
+    let (marked, shown) = Examples::taken(&constraints, author.is_known);
+    overlay(&mut input_schema, &marked, Part::Args)?;
     if let Some(form) = &author.published.args {
-        published::arguments(form, &mut input_schema, params)?;
+        published::arguments(form, &mut input_schema, params, &constraints)?;
+    }
+    shown.put(&mut input_schema, Part::Args, |path, value| {
+        examples::plain(author.published.args.as_ref(), (path, params), value)
+    })?;
+    if author.published.args.is_some() {
+        schema::share(&mut input_schema);
     }
     let form = author.published.result.as_ref();
-    let result_schema = ty.map(|ty| result_schema(ty, &results, form)).transpose()?;
+    let result_schema = ty.map(|ty| result_schema(ty, &results, (form, author.is_known))).transpose()?;
     Ok(Schemas { input_schema, result_schema, constraints, undescribed })
 }
 
@@ -67,7 +77,11 @@ pub(super) fn names(published: &Published) -> BTreeMap<&str, &str> {
     names
 }
 
-fn result_schema(ty: &Ty, keywords: &Keywords, form: Option<&Form>) -> Result<Value, ContractError> {
+fn result_schema(
+    ty: &Ty,
+    keywords: &Keywords,
+    (form, is_known): (Option<&Form>, bool),
+) -> Result<Value, ContractError> {
     if let Some((path, _)) = keywords.iter().find(|(_, keywords)| keywords.contains_key(schema::HEADER)) {
         let reason = format!("`{}` is for arguments", schema::HEADER);
         return Err(ContractError::Keyword {
@@ -77,8 +91,11 @@ fn result_schema(ty: &Ty, keywords: &Keywords, form: Option<&Form>) -> Result<Va
         });
     }
     let mut result = schema::output(ty);
-    overlay(&mut result, keywords, Part::Result)?;
+    let (marked, shown) = Examples::taken(keywords, is_known);
+    overlay(&mut result, &marked, Part::Result)?;
     form.iter().for_each(|form| publish(form, &mut result, &Path::default(), &mut Vec::new()));
+    // What a tool answers is lifted, and passes no codec.
+    shown.put(&mut result, Part::Result, |_, _| None)?;
     schema::clean(&mut result);
     Ok(result)
 }

@@ -1,5 +1,7 @@
 //! What holds in each era of MCP and over each transport: the order of an answer, and answers to their own requests.
 
+use std::path::{Path, PathBuf};
+
 use airlock_tests::registry;
 use airlock_tests::server::{Server, answer};
 use airlock_tests::wire::{Wire, stateless_meta};
@@ -71,4 +73,49 @@ async fn two_requests_with_one_id_in_one_session_get_their_own_answers() {
     // Each ran as long as it was asked to.
     let ran = |answer: &Value| answer["result"]["_meta"]["dev.airlock/usage"]["wall_us"].as_u64();
     assert!(ran(&long) >= Some(1_500_000) && ran(&short) < Some(1_500_000), "{long} {short}");
+}
+
+/// A registry with one tool that is said to write.
+fn writes(folder: &Path) -> PathBuf {
+    let path = registry_in(folder, "", &[LOOPS]);
+    // The last table is that of the tool.
+    let text = std::fs::read_to_string(&path).unwrap() + "effects = \"write\"\n";
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// Sessions that others open take nothing from one that its transport holds open.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_of_the_handshake_era_remembers_its_calls_while_others_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&writes(folder.path()), &["--allow-anonymous"]).unwrap();
+    let sleep = async |session: &str, ms: u32| {
+        let params = json!({"name": "loops_sleep", "arguments": {"ms": ms}});
+        let message = server.mcp_message(request(1, &params).to_string());
+        let answer = answer(message.header("mcp-session-id", session).send().await.unwrap()).await.unwrap();
+        answer["result"]["_meta"]["dev.airlock/code"].as_str().unwrap().to_owned()
+    };
+    let first = server.session("2025-11-25").await.unwrap();
+    assert_eq!(sleep(&first, 1).await, "ok");
+    for _ in 0..64 {
+        let other = server.session("2025-11-25").await.unwrap();
+        assert_eq!(sleep(&other, 2).await, "ok");
+    }
+    assert_eq!(sleep(&first, 1).await, "policy.duplicate");
+}
+
+#[test]
+fn the_session_of_a_process_remembers_its_calls_while_handles_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut wire = Wire::handshake(&writes(folder.path()), "2025-11-25").unwrap().0;
+    let mut sleep = |ms: u32, meta: Value| {
+        let params = json!({"name": "loops_sleep", "arguments": {"ms": ms}, "_meta": meta});
+        let answer = wire.ask(1, "tools/call", params).unwrap();
+        answer["result"]["_meta"]["dev.airlock/code"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(sleep(1, json!({})), "ok");
+    for _ in 0..64 {
+        assert_eq!(sleep(2, json!({"dev.airlock/session": "new"})), "ok");
+    }
+    assert_eq!(sleep(1, json!({})), "policy.duplicate");
 }

@@ -28,6 +28,7 @@ use tokio::sync::watch;
 
 pub use crate::call::Explained;
 use crate::caller::MetricsAccess;
+use crate::caller::session::TransportSessions;
 use crate::caller::token::TokenDigest;
 use crate::capability::Capabilities;
 use crate::config::{HttpConfig, OauthConfig};
@@ -274,6 +275,12 @@ impl Host {
     /// The source of time and randomness.
     pub fn environment(&self) -> &SharedEnvironment {
         &self.parts.environment
+    }
+
+    /// Where a transport holds its sessions open. Calls in a session that no transport holds open end it as calls with a handle
+    /// do: after 30 minutes without one, or when the caller has too many.
+    pub fn transport_sessions(&self) -> TransportSessions {
+        TransportSessions::new(self.parts.sessions.clone())
     }
 
     /// The metrics, as far as a caller may read them, in the text format of Prometheus. `None` when it may read none.

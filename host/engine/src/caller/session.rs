@@ -2,12 +2,13 @@
 //!
 //! Owns the handles, the lifetime and the bounds of sessions. A session is identified by
 //! its caller and a key: the stdio process, the session id of MCP's handshake era, or a handle that the host minted.
-//! The handle of another caller is treated like an unknown one. Must not know transports or what calls do.
+//! The handle of another caller is treated like an unknown one. A session that a transport holds open lives as long as it
+//! does, and the transport bounds how many there are. Must not know transports or what calls do.
 
 use airlock_types::session::{SessionId, SessionKey};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,13 +20,13 @@ use super::repeats::{Ended, Repeat, Repeats};
 use super::suspects::Suspects;
 use airlock_types::caller::Caller;
 
-/// Idle time in milliseconds after which a session ends.
+/// Idle time in milliseconds after which a session ends that no transport holds open.
 pub const IDLE_MS: u64 = 30 * 60_000;
 
-/// Most sessions of one caller. Opening another ends the caller's oldest.
+/// Most sessions of one caller that no transport holds open. Opening another ends the caller's oldest.
 const PER_CALLER_MAX: usize = 64;
 
-/// Most sessions of all callers together. Opening another ends the oldest of all.
+/// Most such sessions of all callers together. Opening another ends the oldest of all.
 const ALL_MAX: usize = 10_000;
 
 /// The handle expired, never existed or belongs to another caller. The error does not say which.
@@ -42,11 +43,45 @@ pub(crate) struct Sessions(RwLock<BTreeMap<Caller, BTreeMap<SessionId, Arc<Sessi
 pub(crate) struct Session {
     /// Time of the last call, on the wall clock. Atomic, so that a call updates it under the read lock.
     used_ms: AtomicU64,
+    /// Whether a transport holds it open, by a [`TransportSession`].
+    is_held_open: bool,
     repeats: Mutex<Repeats>,
     facts: Mutex<SessionFacts>,
     ledger: Mutex<Ledger>,
     suspects: Mutex<Suspects>,
     answers: Mutex<Answers>,
+}
+
+/// Where transports hold sessions open.
+#[derive(Clone, Debug, Default)]
+pub struct TransportSessions(Arc<Sessions>);
+
+/// A session that a transport holds open. It ends when this is dropped: what it remembers is forgotten.
+#[derive(Debug)]
+pub struct TransportSession {
+    sessions: Arc<Sessions>,
+    who: Caller,
+    id: SessionId,
+}
+
+impl TransportSessions {
+    pub(crate) fn new(sessions: Arc<Sessions>) -> TransportSessions {
+        TransportSessions(sessions)
+    }
+
+    /// Opens the session that calls of this caller name as [`SessionKey::Transport`]. An id is used once, and the caller of this
+    /// bounds how many sessions are open.
+    pub fn open(&self, who: &Caller, id: SessionId) -> TransportSession {
+        let session = Arc::new(Session { is_held_open: true, ..Session::default() });
+        self.0.lock().entry(who.clone()).or_default().insert(id.clone(), session);
+        TransportSession { sessions: self.0.clone(), who: who.clone(), id }
+    }
+}
+
+impl Drop for TransportSession {
+    fn drop(&mut self) {
+        remove(&mut self.sessions.lock(), &self.who, &self.id);
+    }
 }
 
 impl Sessions {
@@ -65,7 +100,8 @@ impl Sessions {
             SessionKey::None => return Ok(None),
             // The handle is the seed: 32 random bytes that another caller cannot guess.
             SessionKey::New => (URL_SAFE_NO_PAD.encode(seed), true),
-            // Opened on sight: the transport vouches for its id, while a handle must have been minted here.
+            // Opened on sight where the transport does not hold it open: it vouches for its id, while a handle must have been
+            // minted here.
             SessionKey::Transport(id) => (id, true),
             SessionKey::Handle(id) => (id, false),
         };
@@ -91,8 +127,12 @@ impl Sessions {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(who)?.get(id).cloned()
     }
 
+    fn lock(&self) -> RwLockWriteGuard<'_, BTreeMap<Caller, BTreeMap<SessionId, Arc<Session>>>> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn open(&self, who: &Caller, id: &str, now_ms: u64) -> Arc<Session> {
-        let mut sessions = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.lock();
         // Another call of the same session may have opened it since the read lock was released.
         let known = sessions.get(who).and_then(|own| own.get(id)).filter(|session| session.is_live(now_ms));
         if let Some(session) = known {
@@ -107,7 +147,7 @@ impl Sessions {
 
 impl Session {
     fn is_live(&self, now_ms: u64) -> bool {
-        now_ms.saturating_sub(self.used_ms.load(Ordering::Acquire)) < IDLE_MS
+        self.is_held_open || now_ms.saturating_sub(self.used_ms.load(Ordering::Acquire)) < IDLE_MS
     }
 
     /// The facts that it has seen.
@@ -146,11 +186,13 @@ impl Session {
     }
 }
 
-/// Removes expired sessions. If a bound is still reached, removes the session that was used longest ago.
+/// Removes expired sessions. If a bound is still reached, removes the session that was used longest ago. Those that a transport
+/// holds open do not count, and stay.
 fn make_room(sessions: &mut BTreeMap<Caller, BTreeMap<SessionId, Arc<Session>>>, who: &Caller, now_ms: u64) {
+    let free = |own: &BTreeMap<_, Arc<Session>>| own.values().filter(|session| !session.is_held_open).count();
     let count = |sessions: &BTreeMap<Caller, BTreeMap<SessionId, _>>| {
-        let own = sessions.get(who).map_or(0, BTreeMap::len);
-        (own, sessions.values().map(BTreeMap::len).sum::<usize>())
+        let own = sessions.get(who).map_or(0, free);
+        (own, sessions.values().map(free).sum::<usize>())
     };
     let is_room = |(own, all)| own < PER_CALLER_MAX && all < ALL_MAX;
     if is_room(count(sessions)) {
@@ -168,15 +210,19 @@ fn make_room(sessions: &mut BTreeMap<Caller, BTreeMap<SessionId, Arc<Session>>>,
     let candidates = sessions.iter().filter(|(caller, _)| all >= ALL_MAX || *caller == who);
     let each =
         candidates.flat_map(|(caller, own)| own.iter().map(move |(id, session)| (caller, id, session)));
+    let each = each.filter(|(_, _, session)| !session.is_held_open);
     // Looks at every session, which is rare: only an opening beyond a bound does it.
     let oldest = each.min_by_key(|(_, _, session)| session.used_ms.load(Ordering::Acquire));
-    if let Some((caller, id)) = oldest.map(|(caller, id, _)| (caller.clone(), id.clone()))
-        && let Some(own) = sessions.get_mut(&caller)
-    {
-        own.remove(&id);
-        if own.is_empty() {
-            sessions.remove(&caller);
-        }
+    if let Some((caller, id)) = oldest.map(|(caller, id, _)| (caller.clone(), id.clone())) {
+        remove(sessions, &caller, &id);
+    }
+}
+
+fn remove(sessions: &mut BTreeMap<Caller, BTreeMap<SessionId, Arc<Session>>>, who: &Caller, id: &str) {
+    let Some(own) = sessions.get_mut(who) else { return };
+    own.remove(id);
+    if own.is_empty() {
+        sessions.remove(who);
     }
 }
 
@@ -211,6 +257,31 @@ mod tests {
         let handles: Vec<String> = (0..=64).map(|i| open(&sessions, "a", i, 1 + u64::from(i))).collect();
         assert!(!reuse(&sessions, "a", &handles[0], 100));
         assert!(reuse(&sessions, "a", &handles[1], 100) && reuse(&sessions, "b", &other, 100));
+    }
+
+    #[test]
+    fn a_session_that_a_transport_holds_open_lives_until_it_ends() {
+        let sessions = TransportSessions::default();
+        let ann = Caller::named("a");
+        let held = sessions.open(&ann, "t".into());
+        let of_transport = || {
+            sessions
+                .0
+                .enter(&ann, SessionKey::Transport("t".into()), [0; 32], 3 * IDLE_MS)
+                .unwrap()
+                .unwrap()
+                .1
+        };
+        let first = of_transport();
+        for i in 0..=64 {
+            open(&sessions.0, "a", i, 4 * IDLE_MS + u64::from(i));
+        }
+        assert!(Arc::ptr_eq(&first, &of_transport()), "neither time nor other sessions end it");
+        let handles = sessions.0.0.read().unwrap().values().map(BTreeMap::len).sum::<usize>();
+        assert_eq!(handles, PER_CALLER_MAX + 1, "it counts as none of them");
+        drop(held);
+        assert!(sessions.0.get(&ann, "t").is_none());
+        assert!(!Arc::ptr_eq(&first, &of_transport()), "a late call remembers nothing of it");
     }
 
     #[test]

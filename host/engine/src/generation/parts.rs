@@ -46,7 +46,8 @@ pub(crate) struct Parts {
     /// The thread on which a call reads records.
     pub(crate) records: Aside<()>,
     pub(crate) accounts: Accounts,
-    pub(crate) sessions: Sessions,
+    /// Shared with the transports that hold sessions open.
+    pub(crate) sessions: Arc<Sessions>,
     /// The failed calls of each caller.
     pub(crate) repeats: CallersRepeats,
     pub(crate) metrics: Metrics,
@@ -72,7 +73,7 @@ impl Parts {
             holds,
             records: Aside::new(Ok::<_, Infallible>(()), "records"),
             accounts: Accounts::default(),
-            sessions: Sessions::default(),
+            sessions: Arc::default(),
             repeats: CallersRepeats::default(),
             metrics: Metrics::default(),
             heavy_arguments: Gate::new(HEAVY_ARGUMENTS_MAX, HEAVY_ARGUMENTS_WAITING_MAX),

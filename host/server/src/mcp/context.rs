@@ -9,10 +9,13 @@ use super::meta_key;
 use crate::headers::only;
 use airlock_types::call::{Call, IDEMPOTENCY_HEADER, TraceParent};
 use airlock_types::caller::Caller;
-use airlock_types::session::{SESSION_HEADER, SessionKey};
+use airlock_types::session::{SESSION_HEADER, SessionId, SessionKey};
 
 /// The session header of the legacy protocol. rmcp issues and checks its values.
 const LEGACY_SESSION_HEADER: &str = "mcp-session-id";
+
+/// The session of a process that serves over stdio.
+pub(crate) const STDIO: &str = "stdio";
 
 /// The caller: the one that the HTTP layer authenticated, or the local caller over stdio.
 pub(super) fn who(extensions: &Extensions) -> Caller {
@@ -52,15 +55,19 @@ fn session(meta: &RequestMetaObject, headers: Option<&HeaderMap>) -> SessionKey 
     let said = meta.0.0.get(meta_key::SESSION).map(|value| value.as_str().unwrap_or_default().to_owned());
     // No HTTP request: over stdio the process itself is the session, unless the request names another.
     let Some(headers) = headers else {
-        return said.map_or_else(|| SessionKey::Transport("stdio".into()), |said| SessionKey::parse(&said));
+        return said.map_or_else(|| SessionKey::Transport(STDIO.into()), |said| SessionKey::parse(&said));
     };
     let legacy = || headers.get(LEGACY_SESSION_HEADER).and_then(|value| value.to_str().ok());
     match (said.or_else(|| only(headers, SESSION_HEADER)), legacy()) {
         (Some(said), _) => SessionKey::parse(&said),
-        // Prefixed, so that a legacy session id cannot equal the key of another transport.
-        (None, Some(legacy)) => SessionKey::Transport(format!("mcp {legacy}")),
+        (None, Some(legacy)) => SessionKey::Transport(legacy_session(legacy)),
         (None, None) => SessionKey::None,
     }
+}
+
+/// The session of a legacy session id. Prefixed, so that it cannot equal that of another transport.
+pub(crate) fn legacy_session(id: &str) -> SessionId {
+    format!("mcp {id}")
 }
 
 /// The caller's key for a call: in `_meta`, else in the header.

@@ -88,7 +88,11 @@ pub async fn serve<H: ServerHandler>(
     let door = Arc::new(Door {
         names: Names::new(host.http(), address),
         authority: Authority::new(host.clone(), address),
-        sessions: SessionBindings::new(manager.clone(), host.environment().clone(), host.http().sessions_max),
+        sessions: SessionBindings::new(
+            manager.clone(),
+            (host.environment().clone(), host.transport_sessions()),
+            host.http().sessions_max,
+        ),
         streams: Shares::new(half(host.http().connections_max as usize)),
         bodies: Shares::new(body::room(host.http().body_bytes_max)),
         draining: AtomicBool::new(false),

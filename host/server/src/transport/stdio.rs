@@ -21,8 +21,10 @@ use rmcp::service::{ServerInitializeError, ServiceExt as _};
 use tokio::sync::mpsc;
 
 use crate::mcp::Server;
+use crate::mcp::context;
 use crate::mcp::written_id::WrittenId;
 use airlock::host::Host;
+use airlock_types::caller::Caller;
 use calls::Calls;
 use handshake::Handshake;
 use message::NotServed;
@@ -39,6 +41,8 @@ const MESSAGES_MAX: usize = 8;
 /// If stdin cannot be duplicated, if the thread that reads it cannot be started, if the handshake fails, or if rmcp's
 /// service task panics.
 pub async fn serve(host: Arc<Host>, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    // Until serving ends: over stdio the process is the session.
+    let _session = host.transport_sessions().open(&Caller::local(), context::STDIO.to_owned());
     let out = Arc::new(Out::new(pipe::stdout()));
     let calls = Calls::new(host.clone(), out.clone());
     let (sender, messages) = mpsc::channel(MESSAGES_MAX);

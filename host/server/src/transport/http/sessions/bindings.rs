@@ -9,6 +9,8 @@ use rmcp::transport::streamable_http_server::session::SessionManager as _;
 
 use super::super::request_ids::Sessions;
 use super::super::shares::{NoShare, half};
+use crate::mcp::context;
+use airlock::caller::session::{TransportSession, TransportSessions};
 use airlock_types::caller::Caller;
 use airlock_types::environment::SharedEnvironment;
 
@@ -26,6 +28,8 @@ const CLOSING: Duration = Duration::from_secs(60);
 pub(in super::super) struct SessionBindings {
     manager: Arc<Sessions>,
     environment: SharedEnvironment,
+    /// Where the host keeps what a session remembers.
+    memory: TransportSessions,
     max: usize,
     open: Mutex<Open>,
 }
@@ -44,6 +48,8 @@ struct Session {
     /// Requests and event streams whose responses are not sent completely.
     requests: u32,
     lost: u32,
+    /// What it remembers, for as long as it is here.
+    _memory: TransportSession,
 }
 
 /// A running request in a session.
@@ -61,10 +67,10 @@ pub(super) struct Opening {
 impl SessionBindings {
     pub(in super::super) fn new(
         manager: Arc<Sessions>,
-        environment: SharedEnvironment,
+        (environment, memory): (SharedEnvironment, TransportSessions),
         max: u32,
     ) -> Arc<SessionBindings> {
-        Arc::new(SessionBindings { manager, environment, max: max as usize, open: Mutex::default() })
+        Arc::new(SessionBindings { manager, environment, memory, max: max as usize, open: Mutex::default() })
     }
 
     /// Starts a request in a session. `None` if the session does not belong to the caller.
@@ -185,6 +191,7 @@ impl Opening {
             used: self.bindings.environment.monotonic(),
             requests: 0,
             lost: 0,
+            _memory: self.bindings.memory.open(&self.who, context::legacy_session(&id)),
         };
         // Inserted before `self` drops, which releases the reserved slot: the session is counted at every moment.
         self.bindings.lock().sessions.insert(id, session);
@@ -216,7 +223,7 @@ mod tests {
     }
 
     fn bindings(max: u32) -> Arc<SessionBindings> {
-        SessionBindings::new(Arc::default(), Arc::new(World::new()), max)
+        SessionBindings::new(Arc::default(), (Arc::new(World::new()), TransportSessions::default()), max)
     }
 
     #[tokio::test]

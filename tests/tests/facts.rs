@@ -90,6 +90,15 @@ async fn a_call_is_held_against_what_its_session_has_seen() {
 }
 
 #[tokio::test]
+async fn a_call_that_was_cut_off_has_its_changes_forgotten() {
+    let stage = desk().await;
+    search(&stage, "a", &[("HAT1", 120)]).await;
+    let args = json!({"flight_number": "HAT1", "date": "2024-05-20", "paid": 120});
+    stage.cut_off("a", "air_book", args).await;
+    refused(&book(&stage, "a", "HAT1", 120).await, &["has seen no `flight`"]);
+}
+
+#[tokio::test]
 async fn what_was_not_seen_or_is_too_old_does_not_count() {
     let stage = desk().await;
     search(&stage, "a", &[("HAT1", 120)]).await;

@@ -4,7 +4,7 @@ use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::held_shop::{HeldShop, decide, get, hold, post, read, reply, token_of};
+use crate::held_shop::{HeldShop, RULE, decide, get, hold, post, read, reply, token_of};
 
 /// An id that no hold has.
 const NO_ID: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -234,6 +234,36 @@ async fn bad_requests_say_what_is_wrong() {
     assert_eq!(get(&server, "bob", &path).await.status(), 405);
     assert_eq!(decide(&server, "bob", &id, "bless", &json!({})).await.0, 404);
     assert_eq!((reply(&server, "ann", &id).await.0, shop.applied("a")), (202, 0));
+}
+
+/// The approval of another process changes what a session of this one has read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_session_read_is_asked_anew_while_a_call_of_it_waits() {
+    let reads = "[tool.was-placed]\neffects = \"read\"\ncache = { max_age = \"5m\" }\n";
+    let shop = HeldShop::checked(RULE, reads).await;
+    let server = shop.server();
+    let args = json!({"service": shop.shop.orders.url(), "id": "a"});
+    let ask = async |session: &str| {
+        let call = post(&server, "ann", "/v1/tools/look/calls", &args).header("airlock-session", session);
+        let response = call.send().await.unwrap();
+        let session = response.headers()["airlock-session"].to_str().unwrap().to_owned();
+        let (_, body) = read(response).await;
+        (session, body["result"].clone(), !body["provenance"]["cached"].is_null())
+    };
+    let (session, before, _) = ask("new").await;
+    assert_eq!(ask(&session).await, (session.clone(), before.clone(), true));
+    let call = post(&server, "ann", "/v1/tools/shop_place/calls", &shop.args("a"));
+    let (_, held) = read(call.header("airlock-session", &session).send().await.unwrap()).await;
+    let id = held["reply"]["hold"]["id"].as_str().unwrap();
+    let approved = shop.airlock(&["holds", "approve", id]);
+    assert_eq!((approved.status.code(), shop.applied("a")), (Some(0), 1), "{}", crate::stderr(&approved));
+    for _ in 0..2 {
+        let (_, now, is_cached) = ask(&session).await;
+        assert!(now != before && !is_cached, "{before} {now}");
+    }
+    assert_eq!(reply(&server, "ann", id).await.0, 200);
+    let (_, now, _) = ask(&session).await;
+    assert_eq!(ask(&session).await, (session, now, true));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,12 +1,15 @@
 //! `cache` of a contract: the answer of a tool that reads is given again in its session, until it is too old or something that it
 //! read may have changed.
 
+use std::time::Duration;
+
+use airlock_tests::root;
 use airlock_types::code::{Code, Status};
 use airlock_types::record::Record;
 use airlock_types::reply::Reply;
 use serde_json::{Value, json};
 
-use crate::scripted::Stage;
+use crate::scripted::{Stage, called};
 
 const WIT: &str = "package test:desk;
 world desk {
@@ -120,6 +123,58 @@ async fn a_write_of_what_was_read_ends_it() {
     assert!(is_again(5).await);
     write("mail", "1A", Ok("sent")).await;
     assert!(!is_again(6).await, "its contract does not say what it changes");
+}
+
+#[tokio::test]
+async fn a_write_that_was_cut_off_ends_it() {
+    let stage = desk().await;
+    find(&stage, "a", seat(), 1).await;
+    stage.clock.later(1);
+    stage.cut_off("a", "desk_cancel", seat()).await;
+    stage.clock.later(1);
+    assert_eq!(told(&find(&stage, "a", seat(), 2).await), (Some(2), None));
+    assert!(told(&find(&stage, "a", seat(), 3).await).1.is_some(), "it does not run any more");
+}
+
+/// Also while its record is written.
+#[tokio::test]
+async fn a_write_ends_it_wherever_its_caller_goes_away() {
+    let stage = desk().await;
+    for n in 0_u32..40 {
+        find(&stage, "a", seat(), n).await;
+        stage.clock.later(1);
+        let before = stage.script.attempts();
+        let call = stage.make(called("a", "desk_cancel", &json!({"seat": n.to_string()})), Ok(json!("done")));
+        let is_cut = tokio::time::timeout(Duration::from_micros(250 * u64::from(n)), call).await.is_err();
+        stage.forget_answers();
+        stage.clock.later(1);
+        let has_run = stage.script.attempts() > before;
+        let is_again = told(&find(&stage, "a", seat(), 100 + n).await).1.is_some();
+        assert_eq!(is_again, !has_run, "round {n}: cut off: {is_cut}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_call_beside_it_ends_it_too() {
+    let keeper = root().join("tests/guests/build/keeper.wasm");
+    let registry = format!("{REGISTRY}[tools.keep]\ncomponent = {keeper:?}\ngrants.keyvalue = {{}}\n");
+    let stage = Stage::open(&[("desk", WIT, CONTRACT)], &registry).await;
+    // Only inferred, so that the second one runs.
+    assert_eq!(stage.effect("keep_put"), "write");
+    let args = json!({"bucket": "", "key": "k", "value": "1"});
+    let calls =
+        (stage.host.call(called("a", "keep_put", &args)), stage.host.call(called("a", "keep_put", &args)));
+    let (mut first, mut second) = (Box::pin(calls.0), Box::pin(calls.1));
+    stage.until_begun(first.as_mut()).await;
+    stage.until_begun(second.as_mut()).await;
+    drop(first);
+    stage.clock.later(1);
+    find(&stage, "a", seat(), 1).await;
+    assert_eq!(told(&find(&stage, "a", seat(), 2).await), (Some(2), None), "the second one runs");
+    drop(second);
+    stage.clock.later(1);
+    assert_eq!(told(&find(&stage, "a", seat(), 3).await), (Some(3), None), "it was cut off");
+    assert!(told(&find(&stage, "a", seat(), 4).await).1.is_some());
 }
 
 #[tokio::test]

@@ -99,6 +99,14 @@ async fn other_arguments_another_session_and_a_write_in_between_let_it_through()
 }
 
 #[tokio::test]
+async fn a_write_that_was_cut_off_lets_a_failure_through() {
+    let stage = desk().await;
+    call(&stage, "book", seat(), Err("taken")).await;
+    stage.cut_off("a", "desk_cancel", seat()).await;
+    assert_eq!(call(&stage, "book", seat(), Ok("booked")).await.code, Code::Ok);
+}
+
+#[tokio::test]
 async fn a_second_success_is_held() {
     let stage = desk().await;
     let first = call(&stage, "book", seat(), Ok("booked")).await;

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -67,6 +68,8 @@ impl Environment for Clock {
 pub(crate) struct Script {
     next: Mutex<VecDeque<Result<Value, Value>>>,
     attempts: AtomicU64,
+    /// Whether the next attempt does not end.
+    hangs: AtomicBool,
 }
 
 impl Script {
@@ -83,6 +86,9 @@ struct Scripted {
 impl Execute for Scripted {
     fn run<'a>(&'a self, attempt: Attempt<'a>) -> Running<'a> {
         self.script.attempts.fetch_add(1, Ordering::AcqRel);
+        if self.script.hangs.swap(false, Ordering::AcqRel) {
+            return Box::pin(std::future::pending());
+        }
         let answer =
             self.script.next.lock().unwrap().pop_front().expect("an attempt that the test did not expect");
         let types = self.types.lock().unwrap();
@@ -104,6 +110,13 @@ fn value(ty: &Ty, answer: Result<Value, Value>) -> Val {
         (ty, Ok(json)) => lower_value(ty, json).unwrap(),
         (_, Err(json)) => panic!("the function has no error: {json}"),
     }
+}
+
+/// A call in a session, or in none.
+pub(crate) fn called(session: &str, tool: &str, args: &Value) -> Call {
+    let args = Arguments::Text(serde_json::to_vec(args).unwrap().into());
+    let key = if session.is_empty() { SessionKey::None } else { SessionKey::Transport(session.to_owned()) };
+    Call { session: key, ..Call::new(tool, args) }
 }
 
 /// A host over a folder with components and a registry.
@@ -171,10 +184,22 @@ impl Stage {
         args: Value,
         answer: Result<Value, Value>,
     ) -> Reply {
-        let args = Arguments::Text(serde_json::to_vec(&args).unwrap().into());
-        let key =
-            if session.is_empty() { SessionKey::None } else { SessionKey::Transport(session.to_owned()) };
-        self.make(Call { session: key, ..Call::new(tool, args) }, answer).await
+        self.make(called(session, tool, &args), answer).await
+    }
+
+    /// Makes a call whose attempt does not end, and whose caller goes away.
+    pub(crate) async fn cut_off(&self, session: &str, tool: &str, args: Value) {
+        self.until_begun(pin!(self.host.call(called(session, tool, &args)))).await;
+    }
+
+    /// Makes a call until its attempt has begun, which does not end.
+    pub(crate) async fn until_begun(&self, mut call: Pin<&mut impl Future<Output = Reply>>) {
+        let before = self.script.attempts();
+        self.script.hangs.store(true, Ordering::Release);
+        while self.script.attempts() == before {
+            let made = tokio::time::timeout(Duration::from_millis(1), call.as_mut()).await;
+            assert!(made.is_err(), "{made:?}");
+        }
     }
 
     /// What the next attempt answers, of whichever call.

@@ -36,7 +36,7 @@ impl SessionKey {
 
 impl SessionKey {
     /// What names the session, once it is open.
-    pub fn id(self) -> Option<SessionId> {
+    pub fn id(&self) -> Option<&str> {
         match self {
             SessionKey::Handle(id) | SessionKey::Transport(id) => Some(id),
             SessionKey::None | SessionKey::New => None,

@@ -34,12 +34,15 @@ pub(super) fn check(
 ) -> Option<Delivered> {
     let tool = &routes.first()?.candidate.tool;
     let age_ms_max = tool.contract.cache_ms_max?;
-    let session = events.host.sessions().get(events.caller(), session?)?;
+    let id = session?;
+    let session = events.host.sessions().get(events.caller(), id)?;
     let (component, policy) = (&tool.component.digest, events.policy()?);
     // Of this policy alone: what was read by a grant must not be told after it was taken back.
     let digest = sha256([&*tool.name, component, policy, args.canonical()].join("\n").as_bytes());
     let found = session.answers().find(&digest, events.started_unix_ms(), age_ms_max);
     let found = found.filter(|read| !may_have_changed(&session, tool, read.asked_unix_ms));
+    // A held call of the session may run at this moment, or have run, by another process that has none of this session.
+    let found = found.filter(|_| !events.host.holds().is_any_of(id));
     if let Some(again) = found.and_then(|read| again(&read, events)) {
         return Some(again);
     }

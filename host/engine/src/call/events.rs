@@ -291,7 +291,7 @@ impl<'c> Events<'c> {
 }
 
 impl Drop for Events<'_> {
-    /// A call that is dropped unsealed was cancelled. Its attempt, charge, metrics and record are settled here.
+    /// A call that is dropped unsealed was cancelled. Its attempt, charge, metrics, session and record are settled here.
     fn drop(&mut self) {
         if self.sealed {
             return;
@@ -306,6 +306,8 @@ impl Drop for Events<'_> {
         }
         self.charge();
         fold::counted(self).count(self, code, &[]);
+        // Nobody knows how it ended, and its session has to count with what it may have changed.
+        self.tell_session(code, None);
         // Read before the events are taken: durability is a fold over them.
         let durability = self.durability();
         let record = self.take_record(code, None);

@@ -18,6 +18,7 @@ use airlock_contract::tool::ValidArgs;
 use airlock_types::code::Code;
 use airlock_types::event::Event;
 use airlock_types::finding::{Finding, Verdict};
+use airlock_types::reply::Reply;
 
 /// What a call of a tool with facts does to its session.
 pub(super) struct FactsOfCall {
@@ -45,6 +46,13 @@ pub(super) fn seen(
     let seen = seen.or_else(|| recalled.map(Box::new));
     events.facts = Some(Box::new(FactsOfCall { tool: tool.clone(), session, given: Vec::new() }));
     seen
+}
+
+/// Has a session forget the facts that a call of this tool may have made untrue which ended then.
+pub(super) fn forget_changed(session: &Session, tool: &Tool, ended_unix_ms: u64) {
+    if let Some(rules) = &tool.contract.facts {
+        session.facts().forget(&origin(tool), &rules.changes, ended_unix_ms);
+    }
 }
 
 fn origin(tool: &Tool) -> Origin {
@@ -131,9 +139,22 @@ impl Events<'_> {
         Some(FactsOfCall { tool: tool.clone(), session: Some(session), given: Vec::new() })
     }
 
+    /// Tells the session of the call what it may have changed, and how it ended: `reply` is none for one that was cut off. Must
+    /// run before the events are taken. Returns whether anything may have changed.
+    pub(super) fn tell_session(&mut self, code: Code, reply: Option<&Reply>) -> bool {
+        // Without either no session has to know, and the fold is spared.
+        let is_noted = self.facts.is_some() || self.pending.is_some();
+        let has_changed = is_noted && self.may_have_changed(code);
+        if let Some(facts) = self.facts.as_ref().filter(|_| has_changed) {
+            facts.forget_changed();
+        }
+        self.settle(reply, has_changed);
+        has_changed
+    }
+
     /// Whether the call may have changed what facts say: it ran, and did not end with an answer of its tool that nothing was
     /// done.
-    pub(super) fn may_have_changed(&self, code: Code) -> bool {
+    fn may_have_changed(&self, code: Code) -> bool {
         let says_no =
             [Code::ToolError, Code::Refused, Code::Clarify, Code::ToolThrottled, Code::ToolUnavailable];
         fold::usage(&self.list).attempts > 0 && !says_no.contains(&code)
@@ -146,14 +167,18 @@ impl FactsOfCall {
         self.given.clear();
     }
 
-    /// Adds the facts of a call that is on record to its session, after those that it may have changed were forgotten.
-    pub(super) fn remember(self, host: &Generation, has_changed: bool) {
-        let Some(session) = self.session else { return };
-        let mut facts = session.facts();
-        if let Some(rules) = self.tool.contract.facts.as_ref().filter(|_| has_changed) {
-            facts.forget(&origin(&self.tool), &rules.changes);
+    /// Has its session forget the facts that the call may have made untrue.
+    fn forget_changed(&self) {
+        if let Some(session) = &self.session {
+            // All of them: a read that began while it ran may have seen what was before.
+            forget_changed(session, &self.tool, u64::MAX);
         }
-        let limits = host.fact_limits();
+    }
+
+    /// Adds the facts of a call that is on record to its session.
+    pub(super) fn remember(self, host: &Generation) {
+        let Some(session) = self.session else { return };
+        let (mut facts, limits) = (session.facts(), host.fact_limits());
         self.given.into_iter().for_each(|stored| facts.add(stored, limits));
     }
 }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::events::Events;
+use super::facts::forget_changed;
 use super::hold::{REPEAT, Resume};
 use super::judge::decision_id;
 use super::permit::PermittedRoute;
@@ -32,7 +33,7 @@ use airlock_types::reply::{Failure, Reply};
 /// Bytes of a failure as JSON that a session remembers. One that is longer is remembered without the tool's own value.
 const FAILURE_BYTES_MAX: usize = 4 << 10;
 
-/// A call that the ledger of its session counts as running.
+/// A call that the ledger of its session counts as running. Each call has its own, also one that runs beside the same call.
 pub(super) struct Pending {
     session: Arc<Session>,
     call: Effectful,
@@ -79,7 +80,8 @@ pub(super) fn check(
         }
         Known::Running if events.is_resumed_repeat() => {
             events.push(Event::Repeated { repeated: Repeated { of: None, how: Repeated::RUNNING } });
-            return Ok(None);
+            session.ledger().run_again(&call);
+            None
         }
         Known::Failed { failed, record, age_ms } => {
             let answer = answered(tool, *failed, (&record, age_ms, limits.failed_ms_max));
@@ -104,8 +106,11 @@ pub(super) fn check(
             session.ledger().run_again(&call);
             None
         }
-        // The first one of the two speaks for the call in the ledger.
-        Known::Running => return Ok(None),
+        // Both may change something until they end.
+        Known::Running => {
+            session.ledger().run_again(&call);
+            None
+        }
     };
     if let Some((repeated, answer)) = stopped {
         events.push(Event::Repeated { repeated });
@@ -133,9 +138,10 @@ pub(super) fn note(host: &Generation, who: &Caller, session: &str, record: &Reco
         return;
     }
     let call = effectful_of(tool, &canonical::of(args));
-    let digest = call.digest.clone();
-    let ended = ended(call, &reply, true, record.ended_unix_ms);
-    session.ledger().ends(&digest, ended, host.ledger_limits());
+    forget_changed(&session, tool, record.ended_unix_ms);
+    if let Some(ended) = ended(call, &reply, Some(record.ended_unix_ms), record.ended_unix_ms) {
+        session.ledger().add(ended, host.ledger_limits());
+    }
 }
 
 fn effectful(tool: &Tool, args: &ValidArgs) -> Effectful {
@@ -233,16 +239,26 @@ impl Events<'_> {
         }
     }
 
-    /// Tells the ledger how the call ended. `has_changed` is whether it may have changed anything.
-    pub(super) fn settle(&mut self, reply: &Reply, has_changed: bool) {
+    /// Notes for the ledger how the call ended: `reply` is none for one that was cut off, and `has_changed` is whether it may have
+    /// changed anything. The call runs on until its [`Pending`] is dropped.
+    pub(super) fn settle(&mut self, reply: Option<&Reply>, has_changed: bool) {
         let Some(mut pending) = self.pending.take() else { return };
         let ended_unix_ms = self.started_unix_ms() + self.elapsed_ms();
-        pending.ended = ended(pending.call.clone(), reply, has_changed, ended_unix_ms);
+        let (call, changed_unix_ms) = (pending.call.clone(), has_changed.then_some(ended_unix_ms));
+        pending.ended = match reply {
+            Some(reply) => ended(call, reply, changed_unix_ms, ended_unix_ms),
+            None => {
+                let record = self.head.id.clone();
+                let cut_off = Ended { call, end: End::Unknown, changed_unix_ms, record, ended_unix_ms };
+                has_changed.then_some(cut_off)
+            }
+        };
+        self.pending = Some(pending);
     }
 }
 
 /// What the end of a call says about a repeat. None if nothing.
-fn ended(call: Effectful, reply: &Reply, has_changed: bool, ended_unix_ms: u64) -> Option<Ended> {
+fn ended(call: Effectful, reply: &Reply, changed_unix_ms: Option<u64>, ended_unix_ms: u64) -> Option<Ended> {
     let failed = reply.error.as_ref().filter(|_| is_deterministic(reply));
     let end = match failed {
         Some(failure) => {
@@ -252,10 +268,10 @@ fn ended(call: Effectful, reply: &Reply, has_changed: bool, ended_unix_ms: u64) 
         }
         // A result that waits for a person is the result of a call that was made.
         None if reply.code.has_result() || ran_and_waits(reply) => End::Done,
-        None if has_changed => End::Unknown,
+        None if changed_unix_ms.is_some() => End::Unknown,
         None => return None,
     };
-    Some(Ended { call, end, has_changed, record: reply.record.clone(), ended_unix_ms })
+    Some(Ended { call, end, changed_unix_ms, record: reply.record.clone(), ended_unix_ms })
 }
 
 fn ran_and_waits(reply: &Reply) -> bool {

@@ -34,8 +34,8 @@ impl Events<'_> {
         // Both are folds over the events, which the record takes next.
         let (counted, durability) = (fold::counted(self), self.durability());
         let key = self.key_to_keep(&reply);
-        let is_noted = self.facts.is_some() || self.pending.is_some();
-        let has_changed = is_noted && self.may_have_changed(reply.code);
+        // Before the wait, too: what was changed does not depend on whether the caller waits for the record.
+        let has_changed = self.tell_session(reply.code, Some(&reply));
         let record = self.take_record(reply.code, Json::of(&reply));
         let kept = key.zip(record.reply.clone());
         // A copy only for calls with effects: if the commit is late, a second record must replace the queued one.
@@ -53,9 +53,11 @@ impl Events<'_> {
             if !reply.code.has_result() {
                 facts.withhold();
             }
-            facts.remember(host, has_changed);
+            facts.remember(host);
         }
-        self.settle(&reply, has_changed);
+        // Once more: a reply whose record was not written in time is another one.
+        self.settle(Some(&reply), has_changed);
+        self.pending = None;
         self.keep_for_session(&reply);
         // Boxed: few calls have a key.
         if self.key.is_some() {

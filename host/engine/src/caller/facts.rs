@@ -124,10 +124,13 @@ impl SessionFacts {
         }
     }
 
-    /// Forgets the facts of these names that come from the component of a tool.
-    pub(crate) fn forget(&mut self, tool: &Origin, names: &[String]) {
-        let is_changed =
-            |stored: &Stored| is_own(&stored.origin, tool) && names.iter().any(|name| **name == *stored.name);
+    /// Forgets the facts of these names that come from the component of a tool, but for those from after a time.
+    pub(crate) fn forget(&mut self, tool: &Origin, names: &[String], until_unix_ms: u64) {
+        let is_changed = |stored: &Stored| {
+            is_own(&stored.origin, tool)
+                && stored.fact.as_of_unix_ms <= until_unix_ms
+                && names.iter().any(|name| **name == *stored.name)
+        };
         while let Some(at) = self.stored.iter().position(|(stored, _)| is_changed(stored)) {
             self.remove(at);
         }

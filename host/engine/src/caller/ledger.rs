@@ -3,7 +3,7 @@
 //! Owns the memory of these calls, its bounds, and what a call in between changes. A call is known by the digest of its
 //! tool, component and canonical arguments (RFC 8785). Must not know what follows from a repeat, nor the texts.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use airlock_types::answer::Refusal;
@@ -57,8 +57,8 @@ pub(crate) struct Failed {
 pub(crate) struct Ended {
     pub(crate) call: Effectful,
     pub(crate) end: End,
-    /// Whether it may have changed anything.
-    pub(crate) has_changed: bool,
+    /// When the call, or the same one before it, last may have changed anything. None if it never did.
+    pub(crate) changed_unix_ms: Option<u64>,
     /// Its record.
     pub(crate) record: String,
     pub(crate) ended_unix_ms: u64,
@@ -83,8 +83,8 @@ pub(crate) enum Known {
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     ended: VecDeque<Ended>,
-    /// The digests of the calls that run.
-    running: BTreeSet<String>,
+    /// How many calls run, by their digest.
+    running: BTreeMap<String, u32>,
     /// When the last one ended of those that are remembered no more.
     forgotten_unix_ms: Option<u64>,
     /// For a recorded call that is tested: what stood in its way, in place of all that.
@@ -100,12 +100,12 @@ impl Ledger {
         if let Some(Recorded(recorded)) = &self.recorded {
             return recorded.clone().map_or(Known::New, |(repeat, failed)| Known::Recorded(repeat, failed));
         }
-        if self.running.contains(&call.digest) {
+        if self.running.contains_key(&call.digest) {
             return Known::Running;
         }
         let known = self.known(call, limits, now_unix_ms);
         if matches!(known, Known::New) {
-            self.running.insert(call.digest.clone());
+            self.run_again(call);
         }
         known
     }
@@ -128,17 +128,31 @@ impl Ledger {
         }
     }
 
-    /// A call that is known to repeat a successful one runs all the same.
+    /// A call that is known to repeat one that succeeded, or that runs, runs all the same.
     pub(crate) fn run_again(&mut self, call: &Effectful) {
-        self.running.insert(call.digest.clone());
+        *self.running.entry(call.digest.clone()).or_default() += 1;
     }
 
     /// A call ends that began. `ended` is none for one that says nothing about a repeat.
     pub(crate) fn ends(&mut self, digest: &str, ended: Option<Ended>, limits: LedgerLimits) {
-        self.running.remove(digest);
-        let Some(ended) = ended else { return };
-        // The newest end of a call counts.
-        self.ended.retain(|other| other.call.digest != ended.call.digest);
+        if let Some(count) = self.running.get_mut(digest) {
+            *count -= 1;
+            if *count == 0 {
+                self.running.remove(digest);
+            }
+        }
+        if let Some(ended) = ended {
+            self.add(ended, limits);
+        }
+    }
+
+    /// Adds the end of a call, of which this ledger need not know that it ran.
+    pub(crate) fn add(&mut self, mut ended: Ended, limits: LedgerLimits) {
+        // The newest end of a call counts. What an earlier one may have changed stays changed.
+        if let Some(at) = self.ended.iter().position(|other| other.call.digest == ended.call.digest) {
+            let before = self.ended.remove(at).and_then(|before| before.changed_unix_ms);
+            ended.changed_unix_ms = ended.changed_unix_ms.max(before);
+        }
         self.ended.push_back(ended);
         // The oldest first: what was written after a call is remembered as long as the call is.
         while self.ended.len() as u64 > limits.calls_max {
@@ -154,7 +168,7 @@ impl Ledger {
             let is_declared = **of == *component && !changes.is_empty() && !reads.is_empty();
             !is_declared || changes.iter().any(|name| reads.contains(name))
         };
-        let is_later = |ended: &&Ended| ended.has_changed && ended.ended_unix_ms >= since_unix_ms;
+        let is_later = |ended: &&Ended| ended.changed_unix_ms.is_some_and(|at| at >= since_unix_ms);
         !self.running.is_empty()
             || self.forgotten_unix_ms.is_some_and(|at| at >= since_unix_ms)
             || self.ended.iter().filter(is_later).any(|ended| touches(&ended.call))
@@ -168,7 +182,8 @@ impl Ledger {
 
 /// Whether a later call may have changed what an earlier one depends on.
 fn releases(later: &Ended, first: &Ended) -> bool {
-    if !later.has_changed {
+    // The later one may repeat a call from before the earlier one, which was the one that changed something.
+    if later.changed_unix_ms.is_none_or(|at| at < first.ended_unix_ms) {
         return false;
     }
     let is_failure = matches!(first.end, End::Failed(_));
@@ -219,13 +234,14 @@ mod tests {
 
     fn ended(ledger: &mut Ledger, call: &Effectful, end: End) {
         assert!(matches!(ledger.begin(call, LIMITS, 0), Known::New));
-        let has_changed = !matches!(end, End::Failed(_));
+        ended_at(ledger, call, end, 0);
+    }
+
+    fn ended_at(ledger: &mut Ledger, call: &Effectful, end: End, ended_unix_ms: u64) {
+        let changed_unix_ms = (!matches!(end, End::Failed(_))).then_some(ended_unix_ms);
         let (record, call) = ("r".to_owned(), call.clone());
-        ledger.ends(
-            &call.digest.clone(),
-            Some(Ended { call, end, has_changed, record, ended_unix_ms: 0 }),
-            LIMITS,
-        );
+        let digest = call.digest.clone();
+        ledger.ends(&digest, Some(Ended { call, end, changed_unix_ms, record, ended_unix_ms }), LIMITS);
     }
 
     fn is(ledger: &mut Ledger, call: &Effectful, now_unix_ms: u64) -> &'static str {
@@ -306,6 +322,30 @@ mod tests {
             ended(&mut ledger, &call("rename", args, &[], &["name"]), End::Done);
         }
         assert!(is(&ledger, 0), "what is forgotten may have been anything");
+    }
+
+    #[test]
+    fn what_a_call_changed_stays_changed_when_the_same_call_fails_after_it() {
+        let mut ledger = Ledger::default();
+        let (book, mail) = (call("book", "1", &[], &[]), call("mail", "1", &[], &[]));
+        ended_at(&mut ledger, &mail, failed(), 10);
+        ended_at(&mut ledger, &book, End::Done, 20);
+        ended_at(&mut ledger, &mail, failed(), 30);
+        ended_at(&mut ledger, &book, failed(), 40);
+        assert!(ledger.may_have_changed("c", &[], 20) && !ledger.may_have_changed("c", &[], 21));
+        assert_eq!(is(&mut ledger, &mail, 40), "failed", "nothing was changed since");
+    }
+
+    #[test]
+    fn two_equal_calls_at_once_run_until_both_have_ended() {
+        let mut ledger = Ledger::default();
+        let book = call("book", "1", &[], &[]);
+        assert!(matches!(ledger.begin(&book, LIMITS, 0), Known::New));
+        ledger.run_again(&book);
+        ended_at(&mut ledger, &book, End::Done, 1);
+        assert!(ledger.may_have_changed("c", &[], 9), "the other one runs");
+        ended_at(&mut ledger, &book, End::Unknown, 5);
+        assert!(ledger.may_have_changed("c", &[], 5) && !ledger.may_have_changed("c", &[], 6));
     }
 
     #[test]

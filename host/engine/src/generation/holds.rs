@@ -242,6 +242,12 @@ impl Holds {
         self.lock().get(id).cloned()
     }
 
+    /// Whether a call of this session was held whose end is not fetched yet. Sessions of other callers with this name count too,
+    /// which only has more calls run.
+    pub(crate) fn is_any_of(&self, session: &str) -> bool {
+        self.lock().values().any(|apart| apart.session.id() == Some(session))
+    }
+
     /// Keeps the reply with which a hold ended, where it may be confidential, for as long as it is not fetched. Any other one is
     /// on record.
     pub(crate) fn keep_reply(&self, hold: &Hold, reply: Reply, now_unix_ms: u64) {

@@ -324,8 +324,9 @@ impl Host {
     /// The reply with which a hold ended.
     async fn end_of(&self, host: &Generation, kept: Kept) -> Result<Reply, HoldError> {
         let hold = kept.hold;
-        let session = host.holds().apart(&hold.id).and_then(|apart| apart.session.id());
-        let End { reply, is_unknown } = end_of(host, &hold, session.as_deref()).await?;
+        let apart = host.holds().apart(&hold.id);
+        let session = apart.as_ref().and_then(|apart| apart.session.id());
+        let End { reply, is_unknown } = end_of(host, &hold, session).await?;
         if !kept.is_fetched {
             fetched(host, &hold.id).await;
         }

@@ -1,5 +1,7 @@
 //! Idempotency keys of callers: the same call with the same key is made once, and answered as often as it comes.
 
+use std::time::Duration;
+
 use airlock::backtest::{Backtest, Change};
 use airlock::caller::token;
 use airlock_tests::registry;
@@ -8,6 +10,7 @@ use airlock_tests::wire::Wire;
 use airlock_types::call::{Arguments, Call};
 use airlock_types::caller::Caller;
 use airlock_types::code::{Code, Ran};
+use airlock_types::hold::{Approver, HoldDecision};
 use airlock_types::reply::Reply;
 use airlock_types::session::SessionKey;
 use serde_json::{Value, json};
@@ -93,6 +96,99 @@ async fn a_failure_is_stored_too_and_a_call_that_did_not_run_is_not() {
     let unknown = || Call { session: SessionKey::Handle("gone".into()), ..keyed("k3", "3C") };
     assert_eq!(stage.make(unknown(), Ok(json!("booked"))).await.code, Code::ArgsPrecondition);
     assert_eq!(book(&stage, "k3", "3C", Ok("booked")).await.code, Code::Ok);
+}
+
+/// A desk whose bookings wait for a person.
+async fn held_desk() -> Stage {
+    Stage::open(&[("desk", WIT, WRITES)], &format!("{REGISTRY}[[holds]]\ntools = [\"desk\"]\n")).await
+}
+
+async fn decide(stage: &Stage, id: &str, decision: HoldDecision) {
+    stage.answers(Ok(json!("booked")));
+    stage.host.decide_hold(id, &Approver::Operator, decision).await.unwrap();
+    stage.forget_answers();
+}
+
+#[tokio::test]
+async fn the_key_of_a_held_call_has_one_end_whatever_a_person_says() {
+    let stage = held_desk().await;
+    let reject = HoldDecision::Reject { reason: "no".into() };
+    let respond = HoldDecision::Respond { text: "paid by hand".into() };
+    for (decision, code, is_fetched) in [
+        (reject.clone(), Code::PolicyDenied, true),
+        (reject, Code::PolicyDenied, false),
+        (respond.clone(), Code::Refused, true),
+        (respond, Code::Refused, false),
+        (HoldDecision::Approve, Code::Ok, true),
+    ] {
+        let key = format!("{}{is_fetched}", decision.as_str());
+        let waits = book(&stage, &key, &key, Ok("booked")).await;
+        let id = waits.hold.unwrap().id;
+        let before = stage.script.attempts();
+        decide(&stage, &id, decision).await;
+        if is_fetched {
+            stage.host.held_reply(&Caller::local(), &id, Duration::ZERO).await.unwrap();
+        }
+        for _ in 0..3 {
+            let again = book(&stage, &key, &key, Ok("booked again")).await;
+            assert_eq!((again.code, again.hold), (code, None), "{key}");
+        }
+        assert_eq!(stage.script.attempts(), before + u64::from(code == Code::Ok));
+    }
+    // A call with another key is another one.
+    assert_eq!(book(&stage, "other", "rejecttrue", Ok("booked")).await.code, Code::PolicyHeld);
+}
+
+#[tokio::test]
+async fn the_key_of_a_held_call_has_one_end_when_nobody_approves_it() {
+    let stage = held_desk().await;
+    for is_asked_by_id in [true, false] {
+        let key = format!("k{is_asked_by_id}");
+        let id = book(&stage, &key, &key, Ok("booked")).await.hold.unwrap().id;
+        stage.clock.later(15 * 60_000);
+        if is_asked_by_id {
+            stage.host.held_reply(&Caller::local(), &id, Duration::ZERO).await.unwrap();
+        }
+        for _ in 0..3 {
+            let again = book(&stage, &key, &key, Ok("booked")).await;
+            assert_eq!((again.code, again.hold), (Code::PolicyDenied, None));
+        }
+    }
+    assert_eq!(stage.script.attempts(), 0);
+}
+
+/// A second hold could be approved beside the first one.
+#[tokio::test]
+async fn the_key_of_a_held_call_has_one_hold_in_every_session() {
+    let stage = held_desk().await;
+    let sent = async |session: &str| {
+        let session = SessionKey::Transport(session.to_owned());
+        stage.make(Call { session, ..keyed("k", "1A") }, Ok(json!("booked"))).await
+    };
+    let id = sent("a").await.hold.unwrap().id;
+    for session in ["b", "a", "c"] {
+        assert_eq!(sent(session).await.hold.unwrap().id, id, "{session}");
+    }
+    decide(&stage, &id, HoldDecision::Approve).await;
+    for session in ["b", "a", "c"] {
+        assert_eq!(sent(session).await.result, Some(json!("booked")), "{session}");
+    }
+    assert_eq!(stage.script.attempts(), 1);
+}
+
+/// It ran, though the call that ended its hold did not.
+#[tokio::test]
+async fn a_result_that_is_withheld_is_not_made_again_by_its_key() {
+    let check = "[[tool.book.expect]]\nrelation = { that = \"result == 'no'\" }\nverdict = \"escalate\"\n";
+    let contract = format!("{WRITES}{check}");
+    let stage = Stage::open(&[("desk", WIT, &contract)], REGISTRY).await;
+    let id = book(&stage, "k", "1A", Ok("booked")).await.hold.unwrap().id;
+    decide(&stage, &id, HoldDecision::Reject { reason: "no".into() }).await;
+    for _ in 0..3 {
+        let again = book(&stage, "k", "1A", Ok("booked")).await;
+        assert_eq!((again.code, again.error.unwrap().ran), (Code::PolicyDenied, Ran::Ran));
+    }
+    assert_eq!(stage.script.attempts(), 1);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ mod usage;
 pub(super) use budget::amounts;
 pub(super) use metrics::counted;
 pub(crate) use record::INVALID_ARGS_BYTES_MAX;
-pub(super) use record::{args_as_they_came, record};
+pub(super) use record::{args_as_they_came, record, session_digest};
 pub(super) use usage::usage;
 
 use airlock_types::effect::Effect;

@@ -158,6 +158,17 @@ async fn met(host: &Generation, waiting: Waiting, events: &mut Events<'_>) -> Re
     }
 }
 
+/// The end of a call that comes with the idempotency key of a held one: as that one waits, or ended.
+pub(super) async fn of_key(
+    host: &Generation,
+    kept: Box<Kept>,
+    events: &mut Events<'_>,
+) -> Result<Delivered, Failed> {
+    let waiting = found(host, kept, events).await?;
+    events.push(waiting.event());
+    met(host, waiting, events).await
+}
+
 /// A hold that was opened, or found.
 enum Waiting {
     Held(Box<Hold>),

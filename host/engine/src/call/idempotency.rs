@@ -6,18 +6,20 @@
 use super::details::Details;
 use super::events::Events;
 use super::fold;
+use super::hold;
 use super::recall;
-use super::reply::{Delivered, Failed};
+use super::reply::{self, Delivered, Failed};
 use super::report;
 use crate::generation::{Generation, RunningKey};
 use airlock_contract::tool::ValidArgs;
 use airlock_journal::OpenCall;
-use airlock_journal::holds::Found as HoldFound;
+use airlock_journal::holds::{Found as HoldFound, Kept};
 use airlock_journal::keys::{Asked, Begun};
 use airlock_types::call::IDEMPOTENCY_KEY_CHARS_MAX;
 use airlock_types::code::{Code, Ran};
 use airlock_types::digest::sha256;
 use airlock_types::event::{Event, Repeated};
+use airlock_types::hold::{Hold, Standing};
 use airlock_types::record::Record;
 use airlock_types::reply::Reply;
 
@@ -62,7 +64,7 @@ pub(super) async fn check(
         }
         let age_ms = asked.now_unix_ms.saturating_sub(first.begun_unix_ms);
         let is_young = age_ms < KEPT_MS_MIN;
-        let record = match find(host, first.record.clone(), events).await? {
+        let became = match find(host, first.record.clone(), events).await? {
             Found::Ended(record) => Some(followed(host, *record, events).await?),
             Found::Running => return Err(conflict(events)),
             // Another process has it, and is about to begin it or to write its record.
@@ -70,14 +72,18 @@ pub(super) async fn check(
             Found::Nothing => None,
         };
         let is_read = fold::effect(&events.list).repeatable();
-        if record.as_ref().map_or(is_read || is_young, |record| may_run_again(record, is_read)) {
+        if became.as_ref().map_or(is_read || is_young, |became| became.may_run_again(is_read, events)) {
             void = Some(first.record);
             continue;
         }
         events.push(Event::Repeated {
             repeated: Repeated { of: Some(first.record.clone()), how: Repeated::KEY },
         });
-        return again(events, record, &first).map(Some);
+        return match became.map(Became::waits) {
+            Some(Waits::Yes(kept)) => hold::of_key(host, kept, events).await.map(Some),
+            Some(Waits::No(record)) => again(events, Some(*record), &first).map(Some),
+            None => again(events, None, &first).map(Some),
+        };
     }
     events.key = Some(Box::new(running));
     Ok(None)
@@ -111,21 +117,95 @@ async fn find(host: &Generation, id: String, events: &Events<'_>) -> Result<Foun
     })
 }
 
-/// The record that ended the hold in which a call, or its result, waited; the call's own if it waits, or was not held.
-async fn followed(host: &Generation, mut record: Record, events: &Events<'_>) -> Result<Record, Failed> {
+/// What became of the first call.
+struct Became {
+    /// The record that ended the last hold in which the call, or its result, waited; the call's own if it waits, or was not held.
+    record: Record,
+    /// That hold.
+    hold: Option<Box<Kept>>,
+    /// Whether the record is the end of the hold.
+    is_end: bool,
+}
+
+/// Follows a record to the end of the holds in which its call, or its result, waited.
+async fn followed(host: &Generation, record: Record, events: &Events<'_>) -> Result<Became, Failed> {
+    let mut became = Became { record, hold: None, is_end: false };
     // A call can wait, and its result after it. An end is not followed further.
     for _ in 0..HOLDS_OF_CALL_MAX {
-        let held = record.reply.as_ref().and_then(|reply| reply.pointer("/hold/id")?.as_str());
-        let Some(id) = held.map(str::to_owned) else { break };
-        let hold = host.holds().find(host.environment(), id).await.map_err(|_| unusable(events))?;
-        let ended_by = if let HoldFound::One(kept) = hold { kept.hold.ended_by } else { None };
+        let Some(id) = waited_in(&became.record) else { break };
+        let found = host.holds().find(host.environment(), id).await.map_err(|_| unusable(events))?;
+        let HoldFound::One(kept) = found else { break };
+        let ended_by = kept.hold.ended_by.clone();
+        (became.hold, became.is_end) = (Some(kept), false);
         let Some(id) = ended_by else { break };
         match find(host, id, events).await? {
-            Found::Ended(ended) => record = *ended,
+            Found::Ended(ended) => (became.record, became.is_end) = (*ended, true),
             Found::Running | Found::Nothing => break,
         }
     }
-    Ok(record)
+    Ok(became)
+}
+
+/// The hold in which a call waits, or whose end it was told.
+fn waited_in(record: &Record) -> Option<String> {
+    waits_in(record).map(str::to_owned).or_else(|| {
+        // One with the record of a held call is itself the end of that hold.
+        let held = record.hold.as_ref().filter(|held| held.of.is_none())?;
+        Some(held.hold.clone())
+    })
+}
+
+fn waits_in(record: &Record) -> Option<&str> {
+    record.reply.as_ref()?.pointer("/hold/id")?.as_str()
+}
+
+/// Whether the end of a call is a decision to come.
+enum Waits {
+    Yes(Box<Kept>),
+    No(Box<Record>),
+}
+
+impl Became {
+    fn waits(self) -> Waits {
+        match self.hold {
+            Some(kept) if !self.is_end => Waits::Yes(kept),
+            Some(_) | None => Waits::No(Box::new(self.record)),
+        }
+    }
+
+    /// Whether the call may run: the first one neither ran nor may have, as it was cancelled, or stopped, before its first
+    /// attempt; or it only read, and its reply cannot be given.
+    fn may_run_again(&self, is_read: bool, events: &Events<'_>) -> bool {
+        let Became { record, hold, is_end } = self;
+        if is_read && (record.reply.is_none() || record.confidential.is_some()) {
+            return true;
+        }
+        let is_unknown = record.code == Code::OutcomeUnknown.as_str();
+        let has_run = !record.attempts.is_empty() || is_unknown || record.code.starts_with("ok");
+        if has_run || record.repeat.is_some() {
+            return false;
+        }
+        match hold.as_deref() {
+            Some(kept) if *is_end => !is_decided(&kept.hold, record),
+            // In the same session it meets its hold, if a rule still holds it. In another one it would get a second hold.
+            Some(kept) => kept.hold.standing == Standing::Void || is_of_session(record, events),
+            // What was told of the end of a hold that is forgotten by now still is the end.
+            None => record.hold.is_none() || record.reply.is_none() || waits_in(record).is_some(),
+        }
+    }
+}
+
+/// Whether a recorded call was made in the session of this one.
+fn is_of_session(record: &Record, events: &Events<'_>) -> bool {
+    let own = reply::session(events).map(|id| fold::session_digest(id));
+    record.session == own
+}
+
+/// Whether the end of a hold is the end of its call for good, although that did not run then: a person said no or answered in its
+/// place, or nobody approved it in time. A void one is judged anew, unless its tool ran.
+fn is_decided(hold: &Hold, end: &Record) -> bool {
+    let is_void = matches!(hold.standing, Standing::Open | Standing::Running | Standing::Void);
+    hold.is_result || (!is_void && end.reply.is_some())
 }
 
 /// Without the file nobody knows whether the call was made before.
@@ -144,16 +224,6 @@ fn unfit(key: &str, events: &Events<'_>) -> Option<String> {
     } else {
         None
     }
-}
-
-/// Whether the call may run, although this record of a call with its key is there: that one neither ran nor may have, as it was
-/// cancelled, or stopped, before its first attempt; or it only read, and its reply cannot be given.
-fn may_run_again(record: &Record, is_read: bool) -> bool {
-    if is_read && (record.reply.is_none() || record.confidential.is_some()) {
-        return true;
-    }
-    let is_unknown = record.code == Code::OutcomeUnknown.as_str();
-    record.attempts.is_empty() && record.repeat.is_none() && !is_unknown && !record.code.starts_with("ok")
 }
 
 fn refused(events: &Events<'_>, why: &str, mend: &str) -> Failed {
@@ -192,6 +262,8 @@ fn gone(events: &Events<'_>, record: Option<&Record>, first: &Begun) -> Failed {
     let is_unknown = record.is_some_and(|record| cut_off.iter().any(|code| record.code == code.as_str()));
     let (code, what) = if is_unknown {
         (Code::OutcomeUnknown, "was cut off, and may have been made or not")
+    } else if record.is_some_and(|record| record.attempts.is_empty()) {
+        (Code::PolicyDuplicate, "waited for a person, who decided about it, and its reply is not kept")
     } else {
         (Code::PolicyDuplicate, "was made, and its reply is not kept")
     };
@@ -208,10 +280,11 @@ fn gone(events: &Events<'_>, record: Option<&Record>, first: &Begun) -> Failed {
 
 impl Events<'_> {
     /// Lets a key go whose call did not run, so that it can be sent again.
-    pub(super) async fn release_key(&mut self, reply: &Reply) {
+    pub(super) async fn release_key(&mut self, reply: &Reply, is_of_hold: bool) {
         let Some(key) = self.key.take() else { return };
-        // That of a call that waits leads to the hold, and by it to the call that its approval makes.
-        if reply.hold.is_none() && reply.error.as_ref().is_some_and(|error| error.ran == Ran::No) {
+        // That of a call that waits leads to the hold, and by it to the call that its approval makes. That of a call which was
+        // told the end of a hold leads to that end.
+        if !is_of_hold && reply.error.as_ref().is_some_and(|error| error.ran == Ran::No) {
             let RunningKey { key, .. } = &*key;
             let host = self.host;
             host.keys().forget(host.environment(), key.clone(), reply.record.clone()).await;

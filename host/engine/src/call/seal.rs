@@ -33,7 +33,7 @@ impl Events<'_> {
         self.charge();
         // Both are folds over the events, which the record takes next.
         let (counted, durability) = (fold::counted(self), self.durability());
-        let key = self.key_to_keep(&reply);
+        let (key, is_of_hold) = (self.key_to_keep(&reply), self.held().is_some());
         // Before the wait, too: what was changed does not depend on whether the caller waits for the record.
         let has_changed = self.tell_session(reply.code, Some(&reply));
         let record = self.take_record(reply.code, Json::of(&reply));
@@ -61,7 +61,7 @@ impl Events<'_> {
         self.keep_for_session(&reply);
         // Boxed: few calls have a key.
         if self.key.is_some() {
-            Box::pin(self.release_key(&reply)).await;
+            Box::pin(self.release_key(&reply, is_of_hold)).await;
         }
         // Before the answer leaves, so that the next call finds it. Boxed: few calls keep an answer.
         if let Some((key, kept)) = kept {

@@ -136,7 +136,7 @@ fn trace(head: &Head<'_>) -> Option<String> {
 }
 
 /// What names a session on record. The name of the session itself would let a reader of the journal join it.
-fn session_digest(name: &str) -> String {
+pub(in crate::call) fn session_digest(name: &str) -> String {
     let mut digest = sha256(name.as_bytes());
     digest.truncate(SESSION_DIGITS);
     digest

@@ -47,6 +47,29 @@ fn parameters_of_a_wrong_form_are_named_and_the_method_is_known() {
 }
 
 #[test]
+fn a_method_that_is_not_served_is_named_whatever_its_parameters() {
+    let mut wire = session();
+    for (method, params) in [
+        ("prompts/list", json!({})),
+        ("prompts/get", json!({"name": "a"})),
+        (
+            "completion/complete",
+            json!({"ref": {"type": "ref/prompt", "name": "a"}, "argument": {"name": "a", "value": ""}}),
+        ),
+        ("resources/subscribe", json!({"uri": "a:b"})),
+        ("resources/unsubscribe", json!({"uri": "a:b"})),
+        ("logging/setLevel", json!({"level": "debug"})),
+    ] {
+        let line = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
+        let said = refused(&mut wire, line.as_bytes(), json!(1), -32_601);
+        assert_eq!(said, format!("there is no method `{method}`"));
+    }
+    let said =
+        refused(&mut wire, br#"{"jsonrpc":"2.0","id":1,"method":"server/discover"}"#, json!(1), -32_602);
+    assert!(said.contains("`_meta`") && said.contains("io.modelcontextprotocol/protocolVersion"), "{said}");
+}
+
+#[test]
 fn arguments_of_a_wrong_form_are_the_inner_door_s_matter() {
     let mut wire = session();
     let params = json!({"name": "types_echo_u64", "arguments": "x"});

@@ -10,6 +10,7 @@ mod list_changes;
 mod listing;
 pub(crate) mod message;
 mod meta_key;
+mod not_served;
 pub(crate) mod ordered;
 pub(crate) mod params;
 pub(crate) mod plain;
@@ -43,6 +44,7 @@ use airlock_types::call::Call;
 use airlock_types::reply::Reply;
 use held::Turn;
 use list_changes::ListChanges;
+use not_served::not_served;
 use ordered::Ordered;
 use result::ToolResult;
 
@@ -334,6 +336,16 @@ impl ServerHandler for Server {
                 }
             }
         }
+    }
+
+    not_served! {
+        complete(rmcp::model::CompleteRequestParams) -> rmcp::model::CompleteResult, "completion/complete";
+        get_prompt(rmcp::model::GetPromptRequestParams) -> rmcp::model::GetPromptResponse, "prompts/get";
+        list_prompts(Option<PaginatedRequestParams>) -> rmcp::model::ListPromptsResult, "prompts/list";
+        #[expect(deprecated, reason = "clients of the handshake era send it")]
+        set_level(rmcp::model::SetLevelRequestParams) -> (), "logging/setLevel";
+        subscribe(rmcp::model::SubscribeRequestParams) -> (), "resources/subscribe";
+        unsubscribe(rmcp::model::UnsubscribeRequestParams) -> (), "resources/unsubscribe";
     }
 
     async fn on_custom_request(

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::output::output_schema;
 use airlock::host::Visible;
 use airlock::registry::Tool as Registered;
+use airlock_types::digest::sha256;
 use airlock_types::effect::Effect;
 
 /// Number of tools on one page. A page is built in memory and counted as 1 MiB in the request budget over stdio.
@@ -17,23 +18,41 @@ const PAGE: usize = 100;
 /// Time in milliseconds for which a client may cache the list. A change is also announced by a notification.
 const TTL_MS: u64 = 60_000;
 
-/// The page after `cursor`. A cursor is the name of the last tool of the previous page. If that tool was removed or
-/// revoked meanwhile, the page goes on at its place in the order of names.
+/// Hex digits of a cursor's digest. It finds mistakes and is no secret: a cursor names a place in a list, and nothing else.
+const CURSOR_DIGITS: usize = 16;
+
+/// The page after `cursor`.
 pub(super) fn page(visible: &Visible, cursor: Option<&str>) -> Result<ListToolsResult, ErrorData> {
-    let after = cursor.unwrap_or_default();
+    let no_cursor = || {
+        ErrorData::invalid_params(
+            "the cursor is not one that this server gave; ask without one for the first page",
+            None,
+        )
+    };
+    let after = cursor.map(|cursor| name_in(cursor).ok_or_else(no_cursor)).transpose()?.unwrap_or_default();
     let rest: Vec<&Arc<Registered>> =
         visible.offered().filter(|tool| &*tool.name > after).take(PAGE + 1).collect();
-    // A cursor is given only if tools follow it. If these are gone as well, the client starts again.
-    if rest.is_empty() && !after.is_empty() && visible.resolve(after).is_err() {
-        return Err(ErrorData::invalid_params("the cursor is not one that this server gave", None));
-    }
     let mut list =
         ListToolsResult::with_all_items(rest.iter().take(PAGE).map(|tool| self::tool(tool)).collect());
-    list.next_cursor = (rest.len() > PAGE).then(|| rest[PAGE - 1].name.to_string());
+    list.next_cursor = (rest.len() > PAGE).then(|| self::cursor(&rest[PAGE - 1].name));
     list.ttl_ms = Some(TTL_MS);
     // The list depends on the caller, so shared caches must not store it.
     list.cache_scope = Some(CacheScope::Private);
     Ok(list)
+}
+
+/// The cursor after a page whose last tool has this name. It holds in every process and after a reload: if the tool was removed
+/// or revoked meanwhile, the list goes on at its place in the order of names.
+fn cursor(name: &str) -> String {
+    let mut digest = sha256(format!("tools/list\n{name}").as_bytes());
+    digest.truncate(CURSOR_DIGITS);
+    format!("{digest}.{name}")
+}
+
+/// The name in a cursor. `None` for a text that was not made by [`cursor`].
+fn name_in(text: &str) -> Option<&str> {
+    let (_, name) = text.split_once('.')?;
+    (cursor(name) == text).then_some(name)
 }
 
 /// Converts a tool to its MCP definition.
@@ -63,4 +82,22 @@ fn annotations(tool: &Registered) -> ToolAnnotations {
     annotations.idempotent_hint = Some(tool.effect <= Effect::Idempotent);
     annotations.open_world_hint = Some(tool.is_open_world);
     annotations
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_one_that_was_given() {
+        for name in ["convert_099", "a.b", ""] {
+            assert_eq!(name_in(&cursor(name)), Some(name));
+        }
+        let given = cursor("convert_099");
+        let (digest, _) = given.split_once('.').unwrap();
+        for text in ["", "%", "eyJ", "\0", "9999999999", "convert_099", ".convert_099", digest] {
+            assert_eq!(name_in(text), None, "{text}");
+        }
+        assert_eq!(name_in(&format!("{digest}.convert_098")), None);
+    }
 }

@@ -9,7 +9,8 @@ use http::request::Parts;
 use rmcp::ErrorData;
 use rmcp::model::{
     CallToolRequestParams, CustomRequest, ErrorCode, Extensions, InitializeRequestParams, JsonObject,
-    PaginatedRequestParams, ReadResourceRequestParams, RequestMetaObject, SubscriptionsListenRequestParams,
+    PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, RequestMetaObject,
+    SubscriptionsListenRequestParams,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -26,6 +27,11 @@ pub(crate) fn refusal(request: &CustomRequest, meta: &RequestMetaObject) -> Erro
     // The stateless revision, which each of its requests names, has no handshake (SEP-2575).
     if request.method == "initialize" && meta.protocol_version().is_some() {
         return no_such_method(&request.method);
+    }
+    // Discovery without parameters is refused for their absence alone: each of its requests names what it speaks.
+    if request.method == "server/discover" && request.params.is_none() {
+        let missing = meta.missing_required_keys(&ProtocolVersion::V_2026_07_28).join("`, `");
+        return invalid(&request.method, &format!("`params` must have `_meta` with `{missing}`"));
     }
     fault(&request.method, request.params.as_ref())
 }
@@ -48,7 +54,10 @@ pub(crate) fn fault(method: &str, params: Option<&Value>) -> ErrorData {
     };
     // rmcp's types take this content, so it is the form of the text that they refused.
     let cause = cause.unwrap_or_else(|| "a key must not occur twice".into());
-    let cause = shorten(&clean(&cause), CAUSE_BYTES_MAX);
+    invalid(method, &shorten(&clean(&cause), CAUSE_BYTES_MAX))
+}
+
+fn invalid(method: &str, cause: &str) -> ErrorData {
     ErrorData::invalid_params(format!("the parameters of `{method}` are not valid: {cause}"), None)
 }
 
@@ -88,7 +97,7 @@ struct List<'m> {
 }
 
 /// The error for a method that this server does not have.
-fn no_such_method(method: &str) -> ErrorData {
+pub(super) fn no_such_method(method: &str) -> ErrorData {
     // The name is the client's text: it is shortened and cleaned, as it may be shown.
     let message = format!("there is no method `{}`", shorten(&clean(method), 80));
     ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None)
@@ -128,6 +137,16 @@ mod tests {
         check("ping", json!([1]), "`params` must be an object");
         check("ping", json!({"_meta": 5}), "`_meta` must be an object");
         check("initialize", Value::Null, "missing field `protocolVersion`");
+    }
+
+    #[test]
+    fn discovery_without_parameters_is_told_which_are_missing() {
+        let request = CustomRequest::new("server/discover", None);
+        let error = refusal(&request, &RequestMetaObject::default());
+        assert_eq!(error.code, ErrorCode::INVALID_PARAMS);
+        for key in ["io.modelcontextprotocol/protocolVersion", "io.modelcontextprotocol/clientCapabilities"] {
+            assert!(error.message.contains(key), "{}", error.message);
+        }
     }
 
     #[test]

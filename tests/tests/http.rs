@@ -241,11 +241,21 @@ async fn long_lists_come_in_pages() {
     assert!(listed.iter().map(|tool| tool.name.as_ref()).eq(names.iter().map(String::as_str)));
     let first = answer(server.mcp("tools/list", json!({})).send().await.unwrap()).await.unwrap();
     assert_eq!(first["result"]["tools"].as_array().unwrap().len(), 100);
-    assert_eq!(first["result"]["nextCursor"], "convert_099");
-    // A tool of this name is not there any more: the list goes on after its place.
-    let gone = server.mcp("tools/list", json!({"cursor": "convert_099_gone"})).send().await.unwrap();
-    assert_eq!(answer(gone).await.unwrap()["result"]["tools"][0]["name"], "convert_100");
+    let cursor = json!({"cursor": first["result"]["nextCursor"]});
+    for made_up in ["%", "eyJ", "\0", "9999999999", "convert_099", ""] {
+        let refused = server.mcp("tools/list", json!({ "cursor": made_up })).send().await.unwrap();
+        assert_eq!(answer(refused).await.unwrap()["error"]["code"], -32602, "{made_up}");
+    }
     client.cancel().await.unwrap();
+    // In another server, in which the last tool of the page is not there any more, the list goes on after its place.
+    drop(server);
+    let server = Server::start(
+        &registry_in(folder.path(), "", &[&tools[..99], &tools[100..]].concat()),
+        &["--allow-anonymous"],
+    );
+    let server = server.unwrap();
+    let gone = server.mcp("tools/list", cursor).send().await.unwrap();
+    assert_eq!(answer(gone).await.unwrap()["result"]["tools"][0]["name"], "convert_100");
 }
 
 async fn await_running(server: &Server, count: u32) {
@@ -303,4 +313,70 @@ async fn the_openapi_document_has_every_tool_with_its_exact_schemas() {
         assert_eq!(body["schema"], tool["input_schema"]);
     }
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+}
+
+/// The places in a document that are null, but for those where a value of the caller's data stands.
+fn nulls(value: &Value, place: &str) -> Vec<String> {
+    let is_data = |key: &str| ["const", "default", "enum", "examples"].contains(&key);
+    match value {
+        Value::Null => vec![place.to_owned()],
+        Value::Array(items) => items.iter().flat_map(|item| nulls(item, place)).collect(),
+        Value::Object(fields) => {
+            let fields = fields.iter().filter(|(key, _)| !is_data(key));
+            fields.flat_map(|(key, value)| nulls(value, &format!("{place}/{key}"))).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_openapi_document_has_no_nulls_and_every_status_that_a_path_can_give() {
+    let (_folder, server) = open("");
+    for name in ["hostile", "example"] {
+        let other = Server::start(&registry(name), &["--allow-anonymous"]).unwrap();
+        let document: Value = other.get("/v1/openapi.json").await.unwrap().json().await.unwrap();
+        assert_eq!(nulls(&document, ""), Vec::<String>::new());
+    }
+    let document: Value = server.get("/v1/openapi.json").await.unwrap().json().await.unwrap();
+    assert_eq!(nulls(&document, ""), Vec::<String>::new());
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for operation in methods.as_object().unwrap().values() {
+            assert!(operation["summary"].is_string(), "{path}");
+            for status in ["401", "404", "429", "503"] {
+                assert!(operation["responses"][status].is_object(), "{path}: {status}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_path_that_is_not_utf_8_is_a_problem() {
+    let (_folder, server) = open("");
+    let (get, post) = (Method::GET, Method::POST);
+    for (method, path) in [
+        (&get, "/v1/tools/%ff"),
+        (&get, "/v1/holds/%ff"),
+        (&get, "/v1/holds/%ff/result"),
+        (&get, "/v1/holds/%ff/reply"),
+        (&post, "/v1/holds/%ff/approve"),
+        (&post, "/v1/holds/a/%ff"),
+        (&post, "/v1/calls/%ff/grade"),
+        (&post, "/v1/tools/%ff/calls"),
+    ] {
+        let request = server.request(method.clone(), path).header("content-type", "application/json");
+        let response = request.body("{}").send().await.unwrap();
+        assert_eq!(response.headers()["content-type"], "application/problem+json", "{path}");
+        let problem: Value = response.json().await.unwrap();
+        assert_eq!((&problem["status"], &problem["type"]), (&json!(404), &json!("urn:airlock:no-such-path")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_method_of_the_protocol_that_is_not_served_is_told_as_such() {
+    let (_folder, server) = open("");
+    for (method, params) in [("prompts/list", json!({})), ("prompts/get", json!({"name": "a"}))] {
+        let refused = answer(server.mcp(method, params).send().await.unwrap()).await.unwrap();
+        let message = format!("there is no method `{method}`");
+        assert_eq!(refused["error"], json!({"code": -32601, "message": message}), "{refused}");
+    }
 }

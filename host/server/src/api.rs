@@ -7,13 +7,14 @@
 
 mod grade;
 mod holds;
+mod named;
 mod openapi;
 pub(crate) mod problem;
 
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
@@ -29,6 +30,7 @@ use airlock_types::caller::Caller;
 use airlock_types::reply::Reply;
 use airlock_types::session::{SESSION_HEADER, SessionKey};
 use airlock_types::shorten::{clean, shorten};
+use named::Named;
 use problem::Problem;
 
 /// The routes of the API. Generic over the state, so that any router can merge them.
@@ -58,7 +60,7 @@ async fn tools(State(host): State<Arc<Host>>, Extension(who): Extension<Caller>)
 async fn tool(
     State(host): State<Arc<Host>>,
     Extension(who): Extension<Caller>,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
 ) -> Response {
     // A tool that the caller may not call gets the response of a tool that does not exist.
     let visible = host.visible(&who);
@@ -72,7 +74,7 @@ async fn tool(
 async fn call(
     State(host): State<Arc<Host>>,
     Extension(who): Extension<Caller>,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::is_json;
+use super::named::Named;
 use super::problem::{self, Problem};
 use airlock::host::{GradeError, Host};
 use airlock_journal::JournalError;
@@ -46,7 +47,7 @@ pub(super) fn schema() -> Value {
 pub(super) async fn grade(
     State(host): State<Arc<Host>>,
     Extension(who): Extension<Caller>,
-    Path(call): Path<String>,
+    Named(call): Named<String>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {

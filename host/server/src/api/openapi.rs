@@ -29,6 +29,9 @@ const OPENAPI: &str = "3.1.0";
 /// Where the document has its schemas.
 const SCHEMAS: &str = "/components/schemas";
 
+/// When every path can give 503.
+const UNAVAILABLE: &str = "Tokens cannot be checked now, or all callers together have or send too much";
+
 /// Generates the document for one caller.
 pub(super) fn document(visible: &Visible, oauth: Option<&OauthConfig>, anonymous: bool) -> Value {
     let mut bearer = json!({"type": "http", "scheme": "bearer"});
@@ -101,7 +104,7 @@ fn grading() -> Value {
     responses.insert("409".into(), problem("The call has all the grades that it can have"));
     responses.insert("415".into(), problem("The body is not JSON"));
     responses.insert("422".into(), problem("The body is not a grade"));
-    responses.insert("503".into(), problem("The journal cannot be written, or tokens cannot be checked now"));
+    responses.insert("503".into(), problem(&format!("The journal cannot be written. {UNAVAILABLE}")));
     json!({
         "operationId": "grade_call",
         "summary": "Says whether the answer of a call was right. Grades are appended; of several the last one counts.",
@@ -124,7 +127,8 @@ fn before() -> BTreeMap<String, Value> {
         ("405", "The path does not know this method"),
         ("408", "The body came too slowly"),
         ("413", "The body is too large"),
-        ("503", "Tokens cannot be checked now"),
+        ("429", "The caller has its share of connections, or sends too much at once"),
+        ("503", UNAVAILABLE),
     ];
     statuses.into_iter().map(|(status, text)| (status.to_owned(), problem(text))).collect()
 }
@@ -186,7 +190,8 @@ fn operation(tool: &Tool) -> Value {
     }
     json!({
         "operationId": format!("call_{}", tool.name),
-        "summary": contract.title,
+        // A summary is a text: a tool without a title has its name for one.
+        "summary": contract.title.as_deref().unwrap_or(&tool.name),
         "description": contract.description,
         "parameters": [{
             "name": SESSION_HEADER, "in": "header", "required": false, "schema": {"type": "string"},

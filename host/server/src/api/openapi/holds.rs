@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
 use super::super::holds::{Approve, Edit, Reject, Respond, WAIT_S_MAX};
-use super::{SCHEMAS, before, body, outcomes, problem, success};
+use super::{SCHEMAS, UNAVAILABLE, before, body, outcomes, problem, success};
 use airlock_types::hold::{HOLD_ID_CHARS, Hold};
 use airlock_types::reply::Reply;
 use airlock_types::schema::generator;
@@ -63,7 +63,7 @@ fn responses() -> BTreeMap<String, Value> {
     responses
         .insert("403".into(), problem("The caller may not decide this hold, or may not send this request"));
     responses.insert("404".into(), problem("This caller has no hold of this id"));
-    responses.insert("503".into(), problem("Holds cannot be kept, or tokens cannot be checked now"));
+    responses.insert("503".into(), problem(&format!("Holds cannot be kept. {UNAVAILABLE}")));
     responses
 }
 
@@ -134,7 +134,8 @@ fn reply() -> Value {
 fn decision(word: &str, summary: &str, schema: &Value) -> Value {
     let mut responses = responses();
     responses.insert("200".into(), success("The hold as it stands now", &reference::<Hold>()));
-    responses.insert("409".into(), problem("The hold has ended, or is of a result and cannot be edited"));
+    let conflict = "The hold has ended, was edited since it was seen, or is of a result and cannot be edited";
+    responses.insert("409".into(), problem(conflict));
     responses.insert("415".into(), problem("The body is not JSON"));
     responses.insert("422".into(), problem("The body is no such decision, or the arguments are not valid"));
     json!({

@@ -416,7 +416,7 @@ async fn a_service_of_the_operator_is_told_when_a_hold_opens_and_ends() {
     is_held(&stage, &held);
     let (id, by) = (held.hold.unwrap().id, Approver::Operator);
     let no = HoldDecision::Reject { reason: "too much".into() };
-    stage.host.decide_hold(&id, &by, no).await.unwrap();
+    stage.host.decide_hold(&id, &by, no, None).await.unwrap();
     stage.host.told_of_holds().await;
     let told = served.await.unwrap();
     let event = |(_, body): &(String, Value)| (body["event"].clone(), body["hold"]["standing"].clone());

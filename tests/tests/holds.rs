@@ -46,7 +46,7 @@ async fn held(stage: &Stage, session: &str, seat: &str) -> (Reply, String) {
 
 async fn decide(stage: &Stage, id: &str, decision: HoldDecision) -> Result<Hold, HoldError> {
     stage.answers(Ok(json!("booked again")));
-    let decided = stage.host.decide_hold(id, &Approver::Operator, decision).await;
+    let decided = stage.host.decide_hold(id, &Approver::Operator, decision, None).await;
     stage.forget_answers();
     decided
 }
@@ -165,7 +165,7 @@ async fn whoever_made_the_call_cannot_approve_it_and_nobody_else_gets_its_reply(
     let stage = desk().await;
     let (_, id) = held(&stage, "a", "1A").await;
     let own = Approver::Caller(Caller::local());
-    let approved = stage.host.decide_hold(&id, &own, HoldDecision::Approve).await;
+    let approved = stage.host.decide_hold(&id, &own, HoldDecision::Approve, None).await;
     assert!(matches!(approved, Err(HoldError::NotAllowed(_))), "{approved:?}");
     let wait = Duration::ZERO;
     let foreign = stage.host.held_reply(&Caller::named("other"), &id, wait).await;
@@ -189,7 +189,7 @@ async fn a_hundred_approvals_of_one_hold_run_it_once_and_release_no_other() {
     let approvals = (0..100).map(|_| {
         let (stage, id) = (stage.clone(), one.clone());
         tokio::spawn(async move {
-            stage.host.decide_hold(&id, &Approver::Operator, HoldDecision::Approve).await.is_ok()
+            stage.host.decide_hold(&id, &Approver::Operator, HoldDecision::Approve, None).await.is_ok()
         })
     });
     let approvals: Vec<_> = approvals.collect();
@@ -409,7 +409,7 @@ async fn stricter_rules_and_fewer_approvers_bind_what_waits() {
     let by = |name: &str| Approver::Caller(Caller::named(name));
     let approve = async |stage: &Stage, name: &str| {
         stage.answers(Ok(json!("booked")));
-        let decided = stage.host.decide_hold(&id, &by(name), HoldDecision::Approve).await;
+        let decided = stage.host.decide_hold(&id, &by(name), HoldDecision::Approve, None).await;
         stage.forget_answers();
         decided.unwrap().standing
     };

@@ -88,6 +88,20 @@ async fn a_call_waits_for_its_person_and_prints_the_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approval_can_name_the_arguments_that_were_shown() {
+    let shop = HeldShop::new().await;
+    let id = hold(&shop, "a");
+    let digest = json(&shop.airlock(&["holds", "show", &id, "--json"]))["args_digest"].clone();
+    let digest = digest.as_str().unwrap();
+    assert!(stdout(&shop.airlock(&["holds", "show", &id])).contains(&format!("digest {digest}")));
+    let other = shop.airlock(&["holds", "approve", &id, "--args-digest", &"0".repeat(64)]);
+    assert_eq!((other.status.code(), shop.applied("a")), (Some(1), 0), "{}", stdout(&other));
+    assert!(stderr(&other).contains("were edited meanwhile"), "{}", stderr(&other));
+    assert_eq!(shop.airlock(&["holds", "approve", &id, "--args-digest", digest]).status.code(), Some(0));
+    assert_eq!(shop.applied("a"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_can_be_rejected_answered_or_run_otherwise() {
     let shop = HeldShop::new().await;
     let call = |order: &str| shop.airlock(&["call", "shop_place", &shop.args(order).to_string()]);

@@ -203,6 +203,55 @@ async fn a_restart_loses_no_hold_and_no_reply() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approval_that_names_what_was_seen_does_not_count_for_an_edit() {
+    let rule = "[[tool.place.hold]]\nwhen = \"args.id != 'never'\"\napprovals = 2\n";
+    let shop = HeldShop::checked("", rule).await;
+    let server = shop.server();
+    let id = hold(&shop, &server, "ann", "a").await;
+    let path = format!("/v1/holds/{id}");
+    let (_, seen) = read(get(&server, "carol", &path).await).await;
+    assert!(seen["rules"][0]["values"][0].is_string(), "{seen}");
+    let (_, edited) = decide(&server, "bob", &id, "edit", &json!({"arguments": shop.args("b")})).await;
+    assert_eq!((&edited["standing"], &edited["arguments"]), (&json!("open"), &shop.args("b")));
+    assert!(edited["rules"][0].get("values").is_none(), "what was met is not of these arguments: {edited}");
+    let approval = |hold: &Value| json!({"args_digest": hold["args_digest"]});
+    let (status, problem) = decide(&server, "carol", &id, "approve", &approval(&seen)).await;
+    assert_eq!((status, &problem["type"]), (409, &json!("urn:airlock:hold-edited")), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("look at it again"), "{problem}");
+    assert_eq!((shop.applied("a"), shop.applied("b")), (0, 0));
+    for bad in [json!({"args_digest": null}), json!({"args_digest": 5})] {
+        assert_eq!(decide(&server, "carol", &id, "approve", &bad).await.0, 422, "{bad}");
+    }
+    let (status, done) = decide(&server, "carol", &id, "approve", &approval(&edited)).await;
+    assert_eq!((status, &done["standing"], shop.applied("b")), (200, &json!("done"), 1), "{done}");
+    // A hold that has ended says so, whatever was seen.
+    let (_, late) = decide(&server, "fay", &id, "approve", &approval(&seen)).await;
+    assert_eq!(late["type"], "urn:airlock:hold-ended", "{late}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_words_of_a_person_have_no_hidden_characters() {
+    let shop = HeldShop::new().await;
+    let server = shop.server();
+    let bad = "ok\u{1b}[31mred\u{202e}evil\u{200b}";
+    for (order, word, body) in
+        [("a", "respond", json!({ "text": bad })), ("b", "reject", json!({ "reason": bad }))]
+    {
+        let id = hold(&shop, &server, "ann", order).await;
+        let decided = decide(&server, "bob", &id, word, &body).await;
+        let end = reply(&server, "ann", &id).await;
+        for (_, told) in [decided, end] {
+            let text = told.to_string();
+            assert!(text.contains("okredevil"), "{text}");
+            assert!(!text.contains(['\u{202e}', '\u{200b}']) && !text.contains("\\u001b"), "{text}");
+        }
+    }
+    let id = hold(&shop, &server, "ann", "c").await;
+    let empty = json!({"text": "\u{200b} "});
+    assert_eq!(decide(&server, "bob", &id, "respond", &empty).await.0, 422, "nothing of it is left");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_requests_say_what_is_wrong() {
     let shop = HeldShop::new().await;
     let server = shop.server();

@@ -118,6 +118,7 @@ async fn every_state_that_is_not_of_the_call_is_refused_alike() {
         &format!("{id}.9"),
         &format!("{id}.0"),
         &format!("{}.1", &id[..12]),
+        &format!("{id}.1.0"),
         "",
         "1",
         &format!("{}.1", "%".repeat(43)),
@@ -218,21 +219,64 @@ async fn nobody_else_is_asked_and_an_answer_that_was_not_asked_for_decides_nothi
     assert!(told.get("inputRequests").is_none(), "{told}");
 }
 
-/// A client of the handshake era over stdio, whose user is asked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_yes_counts_for_the_arguments_that_were_shown() {
+    let shop = HeldShop::with(&format!("{RULE}approvals = 2\n")).await;
+    let server = shop.server();
+    let args = shop.args("a");
+    let told = held(&server, "eve", FORMS, &args).await;
+    let edit = json!({"arguments": shop.args("b")});
+    assert_eq!(decide(&server, "bob", id(&told), "edit", &edit).await.1["standing"], "open");
+    let yes = json!({"action": "accept", "content": {"approve": true}});
+    let asked =
+        call(&server, "eve", FORMS, &args, &with_answer(&told, &yes)).await.unwrap()["result"].clone();
+    assert_eq!((shop.applied("a"), shop.applied("b")), (0, 0), "{asked}");
+    let message = &asked["inputRequests"]["approve"]["params"]["message"];
+    assert!(message.as_str().unwrap().contains("\"id\":\"b\""), "it is asked about anew: {asked}");
+    let end = call(&server, "eve", FORMS, &args, &with_answer(&asked, &yes)).await.unwrap();
+    assert_eq!(end["result"]["structuredContent"]["result"], 201, "{end}");
+    assert_eq!((shop.applied("a"), shop.applied("b")), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_yes_during_a_call_counts_for_the_arguments_that_were_shown() {
+    let shop = HeldShop::with(&format!("{LOCAL_USER}{RULE}approvals = 2\n")).await;
+    let mut wire = handshake(&shop, &json!({"elicitation": {}}));
+    let params = json!({"name": "shop_place", "arguments": shop.args("a")});
+    wire.send(&json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params})).unwrap();
+    let first = wire.receive().unwrap();
+    let listed: Value = serde_json::from_slice(&shop.airlock(&["holds", "--json"]).stdout).unwrap();
+    let id = listed["holds"][0]["id"].as_str().unwrap();
+    let edited = shop.airlock(&["holds", "edit", id, &shop.args("b").to_string()]);
+    assert_eq!(edited.status.code(), Some(0));
+    let yes = json!({"action": "accept", "content": {"approve": true}});
+    wire.send(&json!({"jsonrpc": "2.0", "id": first["id"], "result": yes})).unwrap();
+    let asked = wire.receive().unwrap();
+    let message = asked["params"]["message"].as_str().unwrap_or_else(|| panic!("{asked}"));
+    assert!(message.contains("\"id\":\"b\""), "{asked}");
+    assert_eq!((shop.applied("a"), shop.applied("b")), (0, 0));
+    wire.send(&json!({"jsonrpc": "2.0", "id": asked["id"], "result": yes})).unwrap();
+    let end = wire.answer_to(7).unwrap()["result"].clone();
+    assert_eq!((&end["structuredContent"]["result"], shop.applied("b")), (&json!(201), 1), "{end}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_to_a_question_that_was_not_asked_decides_nothing() {
     let shop = HeldShop::new().await;
     let server = shop.server();
-    // Not asked, since the arguments are too long to be read in a form; and not asked, since the client shows no forms.
-    for (order, capabilities) in [("L".repeat(6_000), FORMS), ("b".to_owned(), "{}")] {
-        let args = shop.args(&order);
+    // Not asked, since the arguments are too long to be read in a form; and not asked, since the client shows no forms, or says
+    // so only once it was told.
+    let long = "L".repeat(6_000);
+    for (order, capabilities, later) in [(&*long, FORMS, FORMS), ("b", "{}", "{}"), ("c", "{}", FORMS)] {
+        let args = shop.args(order);
         let told = held(&server, "eve", capabilities, &args).await;
         assert!(told.get("inputRequests").is_none(), "{told}");
-        let result = approves_unasked(&server, "eve", capabilities, &args, &told).await;
-        assert_eq!((&result["isError"], shop.applied(&order)), (&json!(true), 0), "{result}");
+        let result = approves_unasked(&server, "eve", later, &args, &told).await;
+        assert_eq!((&result["isError"], shop.applied(order)), (&json!(true), 0), "{result}");
     }
 }
 
+/// A client of the handshake era over stdio, whose user is asked.
 fn handshake(shop: &HeldShop, capabilities: &Value) -> Wire {
     let mut wire = Wire::start(&shop.registry, &[]).unwrap();
     let client = json!({"name": "wire", "version": "1"});

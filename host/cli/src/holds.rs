@@ -44,7 +44,13 @@ enum Verb {
     /// Show what is asked: the tool, its arguments, the rules with their values, who asks, how long is left
     Show(One),
     /// Approve a call, which runs, or the delivery of a result
-    Approve(One),
+    Approve {
+        #[command(flatten)]
+        one: One,
+        /// The digest of the arguments that were seen, as `holds show` has it: if they were edited since, nothing is decided
+        #[arg(long, value_name = "DIGEST")]
+        args_digest: Option<String>,
+    },
     /// Approve a call with other arguments
     Edit {
         #[command(flatten)]
@@ -97,11 +103,15 @@ type Decides<'d> = &'d dyn Fn(&Host) -> anyhow::Result<HoldDecision>;
 
 pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Threads<'_>) -> Ended {
     let file = ConfigFile::read(registry)?;
+    let mut seen = None;
     let (one, decision): (_, Decides<'_>) = match &args.verb {
         None => return threads.block_on(async { list(&args.list, &file, printer) }),
         Some(Verb::List(args)) => return threads.block_on(async { list(args, &file, printer) }),
         Some(Verb::Show(one)) => return threads.block_on(async { show(one, &file, printer) }),
-        Some(Verb::Approve(one)) => (one, &|_| Ok(HoldDecision::Approve)),
+        Some(Verb::Approve { one, args_digest }) => {
+            seen = args_digest.as_deref();
+            (one, &|_| Ok(HoldDecision::Approve))
+        }
         Some(Verb::Edit { one, arguments }) => (one, &|host| edit(host, arguments)),
         Some(Verb::Reject { one, reason }) => (one, &|_| Ok(HoldDecision::Reject { reason: reason.clone() })),
         Some(Verb::Respond { one, text }) => (one, &|_| Ok(HoldDecision::Respond { text: text.clone() })),
@@ -115,7 +125,7 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
     process.report(&needed, printer);
     threads.block_on(async {
         let host = open::host_for(&hold.tool, &needed, Some(&process), printer).await?;
-        let decided = host.decide_hold(&hold.id, &Approver::Operator, decision(&host)?).await;
+        let decided = host.decide_hold(&hold.id, &Approver::Operator, decision(&host)?, seen).await;
         let hold = decided.map_err(refused)?;
         // The program ends with this decision: what is told of it is told now, or not at all.
         host.told_of_holds().await;

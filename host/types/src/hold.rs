@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::caller::Caller;
+use crate::text::clean_lines;
 pub use rule::HoldRule;
 
 /// Characters of a hold's id: 32 random bytes in base64url. Whoever has one may ask for the reply, so it cannot be guessed.
@@ -164,7 +165,7 @@ pub struct Decided {
     pub at_unix_ms: u64,
     /// `approve`, `edit`, `reject` or `respond`.
     pub what: String,
-    /// What they wrote.
+    /// What they wrote, without hidden characters.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub note: Option<String>,
     /// Whether it does not count any more, since this person may not approve now.
@@ -189,7 +190,7 @@ pub struct Hold {
     /// The arguments, as long as it waits. None where some are confidential.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub arguments: Option<Value>,
-    /// SHA-256 of the canonical arguments, hex.
+    /// SHA-256 of the canonical arguments, hex. An approval that names it counts for these arguments alone.
     pub args_digest: String,
     /// SHA-256 of the component, hex.
     pub component: String,
@@ -214,9 +215,16 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// The texts of its rules, for an agent and its user.
+    /// The texts of its rules, for an agent and its user, without hidden characters.
     pub fn rule_texts(&self) -> Vec<String> {
-        self.rules.iter().map(|rule| rule.message.clone().unwrap_or_else(|| rule.rule.clone())).collect()
+        self.rules.iter().map(|rule| clean_lines(rule.message.as_ref().unwrap_or(&rule.rule))).collect()
+    }
+
+    /// Puts other arguments in the place of those that were held. What the rules met of the former ones is left out: beside the
+    /// new arguments it would be read as theirs.
+    pub fn edit(&mut self, arguments: Value, args_digest: String) {
+        (self.arguments, self.args_digest) = (Some(arguments), args_digest);
+        self.rules.iter_mut().for_each(|rule| rule.values.clear());
     }
 
     /// What its caller is told of it.
@@ -305,7 +313,8 @@ impl Hold {
                 by: by.to_string(),
                 at_unix_ms: now_unix_ms,
                 what: decision.as_str().to_owned(),
-                note: decision.note().map(str::to_owned),
+                // An agent reads it as it stands here, in the text and in the fields of its reply.
+                note: decision.note().map(clean_lines),
                 is_revoked: false,
             });
         }

@@ -115,7 +115,12 @@ fn arguments(hold: &Hold) -> Vec<Line> {
         let text = "some are confidential, so that they are kept nowhere; `airlock show` of the record has what is not";
         return vec![line(Tone::Doubt, text)];
     };
-    json(arguments)
+    let mut lines = json(arguments);
+    if hold.standing == Standing::Open {
+        // For `holds approve --args-digest`: another approver can edit them after they were read here.
+        lines.push(line(Tone::Quiet, format!("digest {}", plain(&hold.args_digest, NAME_CHARS_MAX))));
+    }
+    lines
 }
 
 fn json(value: &Value) -> Vec<Line> {

@@ -21,6 +21,7 @@ use airlock_types::hold::{
     Standing,
 };
 use airlock_types::reply::{Failure, Reply};
+use airlock_types::text::clean;
 use finish::finish;
 
 /// Between two looks at a hold that another process may end.
@@ -42,6 +43,11 @@ pub enum HoldError {
     /// It cannot be decided any more.
     #[error("the hold is decided once, and in time: {}", ended(*.0))]
     Ended(Standing),
+    /// Its arguments are not those that were seen.
+    #[error(
+        "its arguments were edited meanwhile, and nothing was decided: look at it again, and decide about the arguments that it has now"
+    )]
+    Edited,
     /// This person may not decide it.
     #[error("{0}")]
     NotAllowed(String),
@@ -129,13 +135,18 @@ impl Host {
     /// Takes a person's decision. A call that is approved with it runs before this returns, and goes on if nobody waits
     /// for it. Returns the hold as it stands then.
     ///
+    /// `seen` is the `args_digest` of the hold that this person was shown: once another approver has edited the arguments, the
+    /// decision does not count. `None` decides about whatever arguments the hold has by then.
+    ///
     /// # Errors
-    /// When the hold has ended, this person may not decide it, or what was decided is not possible. Nothing ran then.
+    /// When the hold has ended or is not the one that was seen, this person may not decide it, or what was decided is not
+    /// possible. Nothing ran then.
     pub async fn decide_hold(
         &self,
         id: &str,
         by: &Approver,
         decision: HoldDecision,
+        seen: Option<&str>,
     ) -> Result<Hold, HoldError> {
         self.check_approver(by)?;
         let host = self.generation();
@@ -153,7 +164,7 @@ impl Host {
             }
             HoldDecision::Approve | HoldDecision::Reject { .. } | HoldDecision::Respond { .. } => None,
         };
-        let (record, by) = (new_record(&host), by.clone());
+        let (record, by, seen) = (new_record(&host), by.clone(), seen.map(str::to_owned));
         let is_elsewhere = kept.is_confidential && host.holds().apart(&kept.hold.id).is_none();
         if is_elsewhere && host.holds().lives(host.environment(), kept.owner.clone()).await? {
             return Err(HoldError::NotPossible(
@@ -167,10 +178,15 @@ impl Host {
                 let why = "some of its arguments are confidential: it can be approved as it is, rejected, or answered";
                 return Err(HoldError::NotPossible(why));
             }
+            // Here, under the lock of the store: the arguments can be edited until the decision is on disk.
+            if kept.hold.standing == Standing::Open && seen.is_some_and(|seen| seen != kept.hold.args_digest)
+            {
+                return Err(HoldError::Edited);
+            }
             kept.hold.revoke(|by| revoked.contains(by));
             let next = kept.hold.decide(&by, &decision, now_unix_ms)?;
             if let Some((arguments, digest)) = edited {
-                (kept.hold.arguments, kept.hold.args_digest) = (Some(arguments), digest);
+                kept.hold.edit(arguments, digest);
             }
             if next != Next::Waits {
                 kept.hold.ended_by = Some(record);
@@ -348,8 +364,9 @@ pub(super) async fn find(host: &Generation, id: &str) -> Result<Kept, HoldError>
 
 fn check_note(decision: &HoldDecision) -> Result<(), HoldError> {
     let chars = decision.note().map_or(0, |note| note.chars().count());
+    let is_empty = || decision.note().is_some_and(|note| clean(note).trim().is_empty());
     let what = match decision {
-        HoldDecision::Respond { .. } if chars == 0 => "it is empty".to_owned(),
+        HoldDecision::Respond { .. } if is_empty() => "it is empty".to_owned(),
         _ if chars > NOTE_CHARS_MAX => {
             format!("it has {chars} characters, and {NOTE_CHARS_MAX} are the most")
         }

@@ -7,15 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use http::{HeaderMap, StatusCode, Uri};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::named::Named;
 use super::problem::{self, Problem};
 use super::{answer, is_json, no_such_path};
 use airlock::caller::ApproveAccess;
@@ -78,7 +79,7 @@ fn shown(mut hold: Hold, who: &Caller) -> Hold {
 pub(super) async fn one(
     State(host): State<Arc<Host>>,
     Extension(who): Extension<Caller>,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Response {
     if let Some(forbidden) = not_an_approver(&host, &who) {
         return forbidden;
@@ -91,7 +92,7 @@ pub(super) async fn one(
 pub(super) async fn result(
     State(host): State<Arc<Host>>,
     Extension(who): Extension<Caller>,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Response {
     if let Some(forbidden) = not_an_approver(&host, &who) {
         return forbidden;
@@ -111,7 +112,7 @@ pub(super) async fn result(
 pub(super) async fn reply(
     State(host): State<Arc<Host>>,
     Extension(who): Extension<Caller>,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
     uri: Uri,
 ) -> Response {
     let wait = parameter(&uri, "wait").map(|wait| wait.map_or(Ok(0), |wait| wait.parse::<u64>()));
@@ -145,47 +146,60 @@ async fn is_of_another(host: &Host, who: &Caller, id: &str) -> bool {
 pub(super) async fn decide(
     State(host): State<Arc<Host>>,
     Extension(who): Extension<Caller>,
-    Path((id, word)): Path<(String, String)>,
+    Named((id, word)): Named<(String, String)>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let Some(read) = reader(&word) else { return no_such_path(uri).await };
     if !is_json(&headers) {
-        let detail = "send the decision as a JSON object, with `Content-Type: application/json`; that of `approve` is empty";
+        let detail = "send the decision as a JSON object, with `Content-Type: application/json`; that of `approve` can be empty";
         return problem::response(&Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", detail));
     }
     if let Some(forbidden) = not_an_approver(&host, &who) {
         return forbidden;
     }
-    let decision = match read(&body, &host.argument_limits()) {
-        Ok(decision) => decision,
+    let (decision, seen) = match read(&body, &host.argument_limits()) {
+        Ok(body) => body,
         Err(why) => {
             return problem::response(&Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "decision", &why));
         }
     };
-    let decided = async { host.decide_hold(whole(&id)?, &Approver::Caller(who), decision).await };
+    let by = Approver::Caller(who);
+    let decided = async { host.decide_hold(whole(&id)?, &by, decision, seen.as_deref()).await };
     decided.await.map_or_else(|err| refused(&err), |hold| Json(hold).into_response())
 }
 
+/// What the body of a decision says: the decision, and the digest of the arguments that it is about, where it names one.
+type Body = (HoldDecision, Option<String>);
+
 /// Reads the body of a decision.
-type Reader = fn(&[u8], &ArgumentLimits) -> Result<HoldDecision, String>;
+type Reader = fn(&[u8], &ArgumentLimits) -> Result<Body, String>;
 
 /// How the body of a decision is read. `None` for a word that is none.
 fn reader(word: &str) -> Option<Reader> {
     Some(match word {
-        "approve" => |body, _| read(body).map(|Approve {}| HoldDecision::Approve),
-        "edit" => |body, limits| read(body).and_then(|edit: Edit<'_>| edit.decision(limits)),
-        "reject" => |body, _| read(body).map(|Reject { reason }| HoldDecision::Reject { reason }),
-        "respond" => |body, _| read(body).map(|Respond { text }| HoldDecision::Respond { text }),
+        "approve" => |body, _| read(body).map(|Approve { args_digest }| (HoldDecision::Approve, args_digest)),
+        "edit" => |body, limits| Ok((read::<Edit<'_>>(body)?.decision(limits)?, None)),
+        "reject" => |body, _| read(body).map(|Reject { reason }| (HoldDecision::Reject { reason }, None)),
+        "respond" => |body, _| read(body).map(|Respond { text }| (HoldDecision::Respond { text }, None)),
         _ => return None,
     })
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("additionalProperties" = false))]
-pub(super) struct Approve {}
+pub(super) struct Approve {
+    /// The `args_digest` of the hold that the approver saw. If its arguments were edited since, the answer is 409.
+    #[serde(default, deserialize_with = "digest")]
+    #[schemars(with = "String")]
+    args_digest: Option<String>,
+}
+
+/// `null` is refused: it would be taken for an approval of whatever arguments the hold has.
+fn digest<'d, D: Deserializer<'d>>(value: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(value).map(Some)
+}
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -259,6 +273,7 @@ fn refused(err: &HoldError) -> Response {
     let (status, kind) = match err {
         HoldError::Unknown | HoldError::Ambiguous => (StatusCode::NOT_FOUND, "no-such-hold"),
         HoldError::Ended(_) => (StatusCode::CONFLICT, "hold-ended"),
+        HoldError::Edited => (StatusCode::CONFLICT, "hold-edited"),
         HoldError::NotAllowed(_) => (StatusCode::FORBIDDEN, "forbidden"),
         HoldError::NotPossible(_) => (StatusCode::CONFLICT, "not-possible"),
         HoldError::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "decision"),

@@ -2,17 +2,18 @@
 //!
 //! A client of the stateless era gets `input_required` with a state, and sends the call again with it: each such round waits for
 //! some seconds. A client of the handshake era gets a failure that names the hold, and asks by sending the call again. Where the
-//! operator lets the client's own user decide, the question goes to them first, in the way of the era. Owns states, rounds, and
+//! operator lets the client's own user decide, the question goes to them first, in the way of the era. Owns rounds, and
 //! what follows from an answer. Must not know who may decide: the host does.
 
 mod question;
+mod state;
 
 use std::time::Duration;
 
 use rmcp::ErrorData;
 use rmcp::model::{
-    ClientCapabilities, ElicitResult, ElicitationAction, InputRequest, InputRequests, InputRequiredResult,
-    InputResponses, MetaObject,
+    ClientCapabilities, ElicitRequestParams, ElicitResult, ElicitationAction, InputRequest, InputRequests,
+    InputRequiredResult, InputResponses, MetaObject,
 };
 use rmcp::service::{Peer, RequestContext, RoleServer};
 use serde_json::{Map, Value};
@@ -25,12 +26,10 @@ use airlock_types::caller::Caller;
 use airlock_types::code::Code;
 use airlock_types::hold::{Approver, HeldAt, Hold, HoldDecision, Standing};
 use airlock_types::reply::{Failure, Reply, TotalUsage};
+use state::{ROUNDS_MAX, State};
 
 /// Longest wait of one round. Clients give a request 30 or 60 seconds.
 const ROUND: Duration = Duration::from_secs(20);
-
-/// Most rounds of one call. The official SDKs send a call ten times at most, the first time included, and then lose the answer.
-const ROUNDS_MAX: u32 = 8;
 
 /// What is told of a call whose client's user said no.
 const DECLINED: &str = "the user of the client said no";
@@ -63,19 +62,24 @@ pub(super) async fn turn(
 ) -> Turn {
     let Some(held) = &reply.hold else { return Turn::Ended(reply) };
     let question = if takes_forms(capabilities) { question_of(host, who, &held.id).await } else { None };
-    let request = question.map(|(_, form)| {
-        let request = InputRequest::Elicitation(rmcp::model::Request::new(form));
-        InputRequests::from([(question::KEY.to_owned(), request)])
-    });
-    asks(held, request, 1)
+    match question {
+        Some(question) => asks_user(question, 1),
+        None => asks(held, None, State { id: &held.id, round: 1, seen: None }),
+    }
+}
+
+/// Has the client ask its user, and send the call again with the answer.
+fn asks_user((hold, form): (Hold, ElicitRequestParams), round: u32) -> Turn {
+    let request = InputRequest::Elicitation(rmcp::model::Request::new(form));
+    let request = InputRequests::from([(question::KEY.to_owned(), request)]);
+    asks(&hold.held_at(), Some(request), State { id: &hold.id, round, seen: Some(&hold.args_digest) })
 }
 
 /// Has the client send the call again. `_meta` says why, to a program that shows what it waits for.
-fn asks(held: &HeldAt, request: Option<InputRequests>, round: u32) -> Turn {
-    let state = State { id: &held.id, round }.to_string();
+fn asks(held: &HeldAt, request: Option<InputRequests>, state: State<'_>) -> Turn {
     let mut meta = MetaObject::default();
     meta.0.insert(meta_key::HOLD.to_owned(), serde_json::to_value(held).unwrap_or_default());
-    Turn::Asks(Box::new(InputRequiredResult::new(request, Some(state)).with_meta(meta)))
+    Turn::Asks(Box::new(InputRequiredResult::new(request, Some(state.to_string())).with_meta(meta)))
 }
 
 /// Goes on with a call that came again with a state, and perhaps with an answer of the client's user.
@@ -90,23 +94,31 @@ pub(super) async fn resume(
     said: Option<&InputResponses>,
 ) -> Result<Turn, ErrorData> {
     let state = State::read(state).filter(|_| is_stateless(context));
-    let State { id, round } = state.ok_or_else(not_of_this_call)?;
+    let state = state.ok_or_else(not_of_this_call)?;
+    let State { id, round, seen } = state;
     let hold = host.hold_of(call, id).await.map_err(|err| fault(&err))?;
-    let answer = said.and_then(|said| said.get(question::KEY));
-    // An answer to a question that was not asked decides nothing.
-    let may_ask = takes_forms(context.client_capabilities().as_ref());
-    let answer = answer.filter(|_| may_ask && hold.standing == Standing::Open);
-    if let Some(answer) = answer
-        && question_of(host, &call.caller, id).await.is_some()
-        && !decided(host, &call.caller, &hold, answer).await
+    let capabilities = context.client_capabilities();
+    // An answer to a question that was not asked decides nothing: the state has what was asked about.
+    let may_ask = takes_forms(capabilities.as_ref()) && hold.standing == Standing::Open;
+    let answer = said.and_then(|said| said.get(question::KEY)).filter(|_| may_ask);
+    if let (Some(answer), Some(seen)) = (answer, seen)
+        && let Some((hold, _)) = question_of(host, &call.caller, id).await
     {
-        return Ok(Turn::Ended(Box::new(waiting(&hold))));
+        match decided(host, &call.caller, (id, seen), answer).await {
+            Answered::Nothing => return Ok(Turn::Ended(Box::new(waiting(&hold)))),
+            Answered::Outdated if round < ROUNDS_MAX => {
+                if let Some(question) = question_of(host, &call.caller, id).await {
+                    return Ok(asks_user(question, round + 1));
+                }
+            }
+            Answered::Outdated | Answered::Decided => {}
+        }
     }
     match host.held_reply(&call.caller, id, ROUND).await.map_err(|err| fault(&err))? {
-        Held::Ended(reply) => {
-            Ok(turn(host, &call.caller, context.client_capabilities().as_ref(), reply).await)
+        Held::Ended(reply) => Ok(turn(host, &call.caller, capabilities.as_ref(), reply).await),
+        Held::Waiting(hold) if round < ROUNDS_MAX => {
+            Ok(asks(&hold.held_at(), None, State { round: round + 1, ..state }))
         }
-        Held::Waiting(hold) if round < ROUNDS_MAX => Ok(asks(&hold.held_at(), None, round + 1)),
         Held::Waiting(hold) => Ok(Turn::Ended(Box::new(waiting(&hold)))),
     }
 }
@@ -127,23 +139,25 @@ async fn ask(
 ) -> Box<Reply> {
     let Some(held) = reply.hold.as_ref().filter(|_| takes_forms(capabilities)) else { return reply };
     let id = held.id.clone();
-    let Some((hold, form)) = question_of(host, who, &id).await else { return reply };
-    let answer = tokio::select! {
-        answer = peer.create_elicitation(form) => answer,
-        // Another approver decided, or its time is over.
-        ended = ended(host, who, &id) => return ended.unwrap_or(reply),
-    };
-    let Ok(answer) = answer.map(|answer| serde_json::to_value(answer).unwrap_or_default()) else {
-        return reply;
-    };
-    if !decided(host, who, &hold, &answer).await {
-        return reply;
+    // Again if the arguments were edited while their user looked at them.
+    while let Some((hold, form)) = question_of(host, who, &id).await {
+        let answer = tokio::select! {
+            answer = peer.create_elicitation(form) => answer,
+            // Another approver decided, or its time is over.
+            ended = ended(host, who, &id) => return ended.unwrap_or(reply),
+        };
+        let Ok(answer) = answer.map(|answer| serde_json::to_value(answer).unwrap_or_default()) else { break };
+        match decided(host, who, (&id, &hold.args_digest), &answer).await {
+            Answered::Outdated => {}
+            Answered::Nothing => break,
+            // By now the call has ended, unless others must approve, too.
+            Answered::Decided => match host.held_reply(who, &id, Duration::ZERO).await {
+                Ok(Held::Ended(reply)) => return reply,
+                Ok(Held::Waiting(_)) | Err(_) => break,
+            },
+        }
     }
-    // By now the call has ended, unless others must approve, too.
-    match host.held_reply(who, &id, Duration::ZERO).await {
-        Ok(Held::Ended(reply)) => reply,
-        Ok(Held::Waiting(_)) | Err(_) => reply,
-    }
+    reply
 }
 
 /// The reply of a held call, once it has ended. `None` if it cannot be had.
@@ -157,11 +171,7 @@ async fn ended(host: &Host, who: &Caller, id: &str) -> Option<Box<Reply>> {
 }
 
 /// The question for the client's user about a hold. `None` where this user may not decide it.
-async fn question_of(
-    host: &Host,
-    who: &Caller,
-    id: &str,
-) -> Option<(Hold, rmcp::model::ElicitRequestParams)> {
+async fn question_of(host: &Host, who: &Caller, id: &str) -> Option<(Hold, ElicitRequestParams)> {
     if host.approval(who) != ApproveAccess::ClientUser {
         return None;
     }
@@ -172,18 +182,29 @@ async fn question_of(
     Some((hold, form))
 }
 
-/// Decides by the answer of the client's user. False if they decided nothing. An answer that was not asked for decides nothing.
-async fn decided(host: &Host, who: &Caller, hold: &Hold, answer: &Value) -> bool {
-    if host.approval(who) != ApproveAccess::ClientUser {
-        return true;
-    }
-    let Some(decision) = decision(answer) else { return false };
+/// What came of an answer of the client's user.
+enum Answered {
+    /// They decided, or another approver had before.
+    Decided,
+    /// They decided nothing.
+    Nothing,
+    /// The arguments are not those that they were shown.
+    Outdated,
+}
+
+/// Decides by the answer of the client's user, who was shown the arguments of this digest.
+async fn decided(host: &Host, who: &Caller, (id, seen): (&str, &str), answer: &Value) -> Answered {
+    let Some(decision) = decision(answer) else { return Answered::Nothing };
     let by = Approver::ClientUser(who.clone());
-    // Another approver may have been first, or must decide, too: the hold says where it stands.
-    if let Err(err) = host.decide_hold(&hold.id, &by, decision).await {
-        tracing::debug!("the answer of a client's user did not decide: {err}");
+    match host.decide_hold(id, &by, decision, Some(seen)).await {
+        Ok(_) => Answered::Decided,
+        Err(HoldError::Edited) => Answered::Outdated,
+        // Another approver may have been first, or must decide, too: the hold says where it stands.
+        Err(err) => {
+            tracing::debug!("the answer of a client's user did not decide: {err}");
+            Answered::Decided
+        }
     }
-    true
 }
 
 /// What an answer decides. `None` for a form that was closed, or sent without what it asks for.
@@ -207,27 +228,6 @@ fn is_empty(content: Option<&Value>) -> bool {
 fn takes_forms(capabilities: Option<&ClientCapabilities>) -> bool {
     let asks = capabilities.and_then(|capabilities| capabilities.elicitation.as_ref());
     asks.is_some_and(|asks| asks.form.is_some() || asks.url.is_none())
-}
-
-/// The state of a call: the hold's id, which cannot be guessed, and the round. A client that changes the round waits more or
-/// less often, and nothing else.
-struct State<'s> {
-    id: &'s str,
-    round: u32,
-}
-
-impl State<'_> {
-    fn read(text: &str) -> Option<State<'_>> {
-        let (id, round) = text.split_once('.')?;
-        let round = round.parse().ok().filter(|round| (1..=ROUNDS_MAX).contains(round))?;
-        Some(State { id, round })
-    }
-}
-
-impl std::fmt::Display for State<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}", self.id, self.round)
-    }
 }
 
 fn not_of_this_call() -> ErrorData {
@@ -283,15 +283,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn a_state_is_an_id_and_a_round() {
-        let read = |text: &str| State::read(text).map(|state| state.to_string());
-        assert_eq!(read("abc.8").as_deref(), Some("abc.8"));
-        for text in ["", "abc", "abc.", "abc.0", "abc.9", "abc.-1", "abc.1.1", "abc.99999999999", "abc. 1"] {
-            assert_eq!(read(text), None, "{text}");
-        }
-    }
 
     #[test]
     fn only_an_accepted_yes_approves() {

@@ -47,6 +47,24 @@ fn whoever_asked_cannot_approve_and_nobody_approves_twice() {
 }
 
 #[test]
+fn an_edit_leaves_out_what_was_met_of_other_arguments() {
+    let mut held = hold(&[(1, &[])]);
+    held.rules[0].values = vec!["args.value = 6001".into()];
+    held.edit(serde_json::json!({"value": 5}), "new".into());
+    assert_eq!((held.args_digest.as_str(), held.rules[0].values.len()), ("new", 0));
+}
+
+#[test]
+fn what_a_person_writes_and_a_rule_says_has_no_hidden_characters() {
+    let mut held = hold(&[(1, &[])]);
+    held.rules[0].message = Some("pay\u{202e} me\u{1b}".into());
+    assert_eq!(held.rule_texts(), ["pay me"]);
+    let no = HoldDecision::Reject { reason: "no\u{200b}\u{1b}[31m".into() };
+    assert_eq!(held.decide(&Approver::Operator, &no, 1), Ok(Next::Ends));
+    assert_eq!(held.decided[0].note.as_deref(), Some("no"));
+}
+
+#[test]
 fn an_approval_whose_call_found_no_room_stays_and_is_counted_once() {
     let mut held = hold(&[(2, &[])]);
     let approve = |held: &mut Hold, by: &str| held.decide(&caller(by), &HoldDecision::Approve, 1);

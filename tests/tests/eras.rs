@@ -1,10 +1,12 @@
 //! What holds in each era of MCP and over each transport: the order of an answer, and answers to their own requests.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use airlock_tests::registry;
 use airlock_tests::server::{Server, answer};
 use airlock_tests::wire::{Wire, stateless_meta};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::http::{KM, LOOPS, registry_in};
@@ -118,4 +120,31 @@ fn the_session_of_a_process_remembers_its_calls_while_handles_come() {
         assert_eq!(sleep(2, json!({"dev.airlock/session": "new"})), "ok");
     }
     assert_eq!(sleep(1, json!({})), "policy.duplicate");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_whose_connection_broke_is_there_after_its_call_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&registry_in(folder.path(), "", &[LOOPS]), &["--allow-anonymous"]).unwrap();
+    let session = server.session("2025-11-25").await.unwrap();
+    let params = json!({"name": "loops_sleep", "arguments": {"ms": 500}});
+    let message = server.mcp_message(request(7, &params).to_string());
+    let mut cut = message.header("mcp-session-id", &session).send().await.unwrap();
+    let first = String::from_utf8(cut.chunk().await.unwrap().unwrap().to_vec()).unwrap();
+    let event_id = first.lines().find_map(|line| line.strip_prefix("id:")).unwrap().trim().to_owned();
+    drop(cut);
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let resume = |session: &str| {
+        let request = server.request(Method::GET, "/mcp").header("accept", "text/event-stream");
+        let request = request.header("mcp-protocol-version", "2025-11-25");
+        request.header("mcp-session-id", session).header("last-event-id", &event_id).send()
+    };
+    // More than once: the connection that fetches it can break as well.
+    for _ in 0..2 {
+        let answer = answer(resume(&session).await.unwrap()).await.unwrap();
+        assert_eq!((&answer["id"], &answer["result"]["isError"]), (&json!(7), &json!(false)), "{answer}");
+    }
+    // Each session has its own.
+    let other = server.session("2025-11-25").await.unwrap();
+    assert_eq!(resume(&other).await.unwrap().text().await.unwrap(), "");
 }

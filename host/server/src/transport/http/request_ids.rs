@@ -5,6 +5,8 @@
 //! gives the answer the client's id back. Owns which ids are open, so that a cancellation finds its requests. Must not
 //! know what requests mean.
 
+mod unread;
+
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +20,7 @@ use rmcp::transport::Transport;
 use rmcp::transport::common::server_side_http::{ServerSseMessage, SessionId};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::session::{RestoreOutcome, SessionManager};
+use unread::{Unread, Watched};
 
 type Error = <LocalSessionManager as SessionManager>::Error;
 
@@ -32,6 +35,7 @@ type Key = (SessionId, String, u64);
 pub(super) struct Sessions {
     pub(super) inner: LocalSessionManager,
     open: Open,
+    unread: Unread,
     count: AtomicU64,
 }
 
@@ -40,6 +44,7 @@ pub(super) struct SessionTransport {
     inner: <LocalSessionManager as SessionManager>::Transport,
     id: SessionId,
     open: Open,
+    unread: Unread,
 }
 
 /// The id inside of rmcp. It contains the client's own, so that an answer needs no table, even when it is sent again.
@@ -83,7 +88,7 @@ impl Sessions {
         id: SessionId,
         inner: <LocalSessionManager as SessionManager>::Transport,
     ) -> SessionTransport {
-        SessionTransport { inner, id, open: self.open.clone() }
+        SessionTransport { inner, id, open: self.open.clone(), unread: self.unread.clone() }
     }
 
     /// Opens a request: replaces its id.
@@ -153,7 +158,8 @@ impl SessionManager for Sessions {
         id: &SessionId,
         message: ClientJsonRpcMessage,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Error> {
-        Ok(self.inner.create_stream(id, self.opened(id, message)).await?.map(restored))
+        let events = self.inner.create_stream(id, self.opened(id, message)).await?;
+        Ok(Watched::new(events.map(restored), id, &self.unread))
     }
 
     async fn accept_message(&self, id: &SessionId, message: ClientJsonRpcMessage) -> Result<(), Error> {
@@ -175,7 +181,17 @@ impl SessionManager for Sessions {
         id: &SessionId,
         last_event_id: String,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Error> {
-        Ok(self.inner.resume(id, last_event_id).await?.map(restored))
+        match self.inner.resume(id, last_event_id.clone()).await {
+            Ok(events) => {
+                let events = Watched::new(events.map(restored), id, &self.unread).after(&last_event_id);
+                Ok(events.left_stream())
+            }
+            // rmcp does not have the stream any more. The answer is kept on: this connection can break as well.
+            Err(err) => {
+                let answer = self.unread.after(id, &last_event_id).ok_or(err)?;
+                Ok(futures::stream::iter([answer]).right_stream())
+            }
+        }
     }
 
     async fn restore_session(&self, id: SessionId) -> Result<RestoreOutcome<SessionTransport>, Error> {
@@ -219,6 +235,7 @@ impl Drop for SessionTransport {
         for key in &left {
             open.remove(key);
         }
+        self.unread.forget(&self.id);
     }
 }
 

@@ -24,6 +24,10 @@ const ID_CHARS: usize = 16;
 /// Names that are tried. Another process that sweeps dead owners can take a new file for one of them before it is locked.
 const TRIES: usize = 16;
 
+/// Most records that the file of an owner may say are owed: a million each second for thirty years. A damaged file has any number,
+/// and the log would tell for ever of a loss that no process can have.
+const OWED_MAX: u64 = 1 << 50;
+
 /// The number of records that a process owes to a journal since its start: those that were queued.
 #[derive(Debug, Default)]
 pub(super) struct Owed(Mutex<Count>);
@@ -224,7 +228,7 @@ pub(super) fn dead(journal: &Path) -> Vec<Dead> {
         let lock = lock(&path)?;
         let mut owed = [0; 8];
         // A file of an earlier version is empty.
-        let owed = lock.read_exact_at(&mut owed, 0).map_or(0, |()| u64::from_le_bytes(owed));
+        let owed = lock.read_exact_at(&mut owed, 0).map_or(0, |()| u64::from_le_bytes(owed).min(OWED_MAX));
         Some(Dead { id, owed, path, _lock: lock })
     });
     locked.collect()

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::proof::{checkpoints, open};
 use crate::print::{Message, Printer};
 use crate::{EXIT_NO, Ended};
-use airlock_journal::evidence::{Begun, Exported, Fault, Replaced, Verified};
+use airlock_journal::evidence::{Begun, Exported, Fault, FaultKind, Replaced, Verified};
 use airlock_journal::log::VerifyingKey;
 use airlock_types::words::count;
 
@@ -85,6 +85,9 @@ fn print(verified: &Verified, given: usize, printer: &Printer) {
     }
     match verified.tiles {
         Some(size) => printer.line(format!("tiles on disk: {size} entries")),
+        None if verified.faults.iter().any(|fault| fault.kind == FaultKind::Tile) => {
+            printer.line("tiles on disk: none that can be used; see the faults above");
+        }
         None => printer
             .line("tiles on disk: none; a server builds them, and so does `airlock journal checkpoint`"),
     }

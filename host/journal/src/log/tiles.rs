@@ -63,9 +63,10 @@ impl Tiles {
         &self.folder
     }
 
-    /// Whether there are any.
+    /// Whether there are any, or something else in their place.
     pub(crate) fn is_there(&self) -> bool {
-        self.folder.is_dir()
+        let found = self.folder.symlink_metadata();
+        !found.is_err_and(|err| err.kind() == ErrorKind::NotFound)
     }
 
     /// Locks the folder against other processes, and makes a missing one.
@@ -90,12 +91,8 @@ impl Tiles {
     /// The text of the latest checkpoint.
     pub(crate) fn checkpoint(&self) -> Result<Option<String>, TileFault> {
         let path = self.checkpoint_path();
+        let Some(file) = open(&path)? else { return Ok(None) };
         let io = |source| TileFault::Io { path: path.clone(), source };
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(err) if err.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(err) => return Err(io(err)),
-        };
         let mut text = String::new();
         file.take(CHECKPOINT_BYTES_MAX).read_to_string(&mut text).map_err(io)?;
         Ok(Some(text))
@@ -127,12 +124,8 @@ impl Tiles {
     /// The hashes of a tile that has this many.
     pub(crate) fn read(&self, level: usize, index: u64, width: usize) -> Result<Vec<Hash>, TileFault> {
         let path = self.path(level, index, width);
+        let mut file = open(&path)?.ok_or_else(|| TileFault::Missing(path.clone()))?;
         let io = |source| TileFault::Io { path: path.clone(), source };
-        let mut file = match File::open(&path) {
-            Ok(file) => file,
-            Err(err) if err.kind() == ErrorKind::NotFound => return Err(TileFault::Missing(path)),
-            Err(err) => return Err(io(err)),
-        };
         let (found, expected) = (file.metadata().map_err(io)?.len(), (width * HASH_BYTES) as u64);
         if found != expected {
             return Err(TileFault::Length { path, found, expected });
@@ -185,5 +178,18 @@ impl Tiles {
         let at = (first % TILE_HASHES as u64) as usize;
         let hashes = self.read(tile_level as usize, tile, width)?;
         Ok(tree::root_of(&hashes[at..at + (1 << inner)]))
+    }
+}
+
+/// A file of the folder; none if it is missing.
+fn open(path: &Path) -> Result<Option<File>, TileFault> {
+    // Checked first: opening a pipe would block, and a link could lead anywhere.
+    if !state::file(path)? {
+        return Ok(None);
+    }
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(err) if err.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(TileFault::Io { path: path.to_owned(), source }),
     }
 }

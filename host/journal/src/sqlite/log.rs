@@ -174,17 +174,23 @@ impl Sqlite {
     ) -> Result<Verified, JournalError> {
         self.writer.flush()?;
         let (tiles, store) = (Tiles::beside(&self.path), self.own_store()?);
-        let lock = tiles.is_there().then(|| lock(&tiles, LOCK_WAIT)).transpose()?;
+        let (lock, misplaced) = match tiles.is_there().then(|| locked(&tiles, LOCK_WAIT)).transpose() {
+            Ok(lock) => (lock, None),
+            // What is there is no folder of tiles. Everything else is verified all the same.
+            Err(TileFault::State(err)) => (None, Some(err)),
+            Err(err) => return Err(failed(err)),
+        };
         let (own, unusable) = self.existing_key().map_or_else(|err| (None, Some(err)), |own| (own, None));
         let own = own.as_ref().map(SigningKey::verifying);
         let tiles = lock.as_ref().map(|_| &tiles);
         // The given one first: with it, no other key says from where on entries are signed.
         let keys = key.into_iter().chain(own).collect();
-        let against = Against { tiles, since, key: key.or(own), keys, unusable };
+        let against = Against { tiles, since, key: key.or(own), keys, unusable, misplaced };
         let mut verified = store::verify::verify(store.connection(), &against).map_err(failed)?;
         for dead in owner::dead(&self.path) {
             let missing = processes::missing(store.connection(), &dead.id, dead.owed);
-            verified.owed += missing.map_err(StoreError::from).map_err(failed)?;
+            let missing = missing.map_err(StoreError::from).map_err(failed)?;
+            verified.owed = verified.owed.saturating_add(missing);
         }
         Ok(verified)
     }
@@ -202,6 +208,10 @@ fn build(tiles: &Tiles, lock: &Lock, store: &mut Store) -> Result<Note, JournalE
 
 /// Locks the tiles. Waits for another process that builds them.
 fn lock(tiles: &Tiles, wait: Duration) -> Result<Lock, JournalError> {
+    locked(tiles, wait).map_err(failed)
+}
+
+fn locked(tiles: &Tiles, wait: Duration) -> Result<Lock, TileFault> {
     let mut left = wait;
     loop {
         match tiles.lock() {
@@ -209,7 +219,7 @@ fn lock(tiles: &Tiles, wait: Duration) -> Result<Lock, JournalError> {
                 std::thread::sleep(LOCK_PAUSE);
                 left = left.saturating_sub(LOCK_PAUSE);
             }
-            locked => return locked.map_err(failed),
+            locked => return locked,
         }
     }
 }

@@ -21,6 +21,7 @@ use serde::Deserialize;
 use super::{StoreError, log, signed};
 use crate::evidence::{Exported, Fault, FaultKind, Verified};
 use crate::log::{Hash, KeyError, Kind, Note, Tiles, VerifyingKey};
+use crate::state::StateError;
 use entry::{Found, Pending};
 use gone::Gone;
 use signature::Signatures;
@@ -44,6 +45,8 @@ pub(crate) struct Against<'a> {
     pub(crate) keys: Vec<&'a VerifyingKey>,
     /// Why the key beside the journal cannot be used: a fault, and no reason to look at nothing else.
     pub(crate) unusable: Option<KeyError>,
+    /// Why what is in the place of the tiles cannot be used. It is a fault in the same way.
+    pub(crate) misplaced: Option<StateError>,
 }
 
 /// A verification as it goes on.
@@ -63,6 +66,9 @@ pub(crate) fn verify(connection: &Connection, against: &Against<'_>) -> Result<V
     let mut verifier = Verifier::new(connection, &against.keys);
     if let Some(err) = &against.unusable {
         verifier.report.fault(FaultKind::Key, None, None, err.to_string());
+    }
+    if let Some(err) = &against.misplaced {
+        verifier.report.fault(FaultKind::Tile, None, None, err.to_string());
     }
     // Nothing can be read from tables that are others.
     if verifier.schema()? {

@@ -199,7 +199,10 @@ impl Verifier<'_> {
         }
         let told: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
         match entry.kind {
-            Kind::Gap => self.report.lost += told["lost"].as_u64().unwrap_or(0),
+            Kind::Gap => {
+                // Entries of this kind are not signed: a forged one must not cancel the loss that another one tells of.
+                self.report.lost = self.report.lost.saturating_add(told["lost"].as_u64().unwrap_or(0));
+            }
             Kind::Checkpoint => {
                 self.signed(&told);
                 return self.signature(entry.kind, entry.number, text);
@@ -216,7 +219,8 @@ impl Verifier<'_> {
             Kind::Key => return self.signature(entry.kind, entry.number, text),
             Kind::Before if entry.number == 0 => {
                 let counts = told.as_object().into_iter().flatten();
-                self.report.before = counts.filter_map(|(_, count)| count.as_u64()).sum();
+                let counts = counts.filter_map(|(_, count)| count.as_u64());
+                self.report.before = counts.fold(0, u64::saturating_add);
             }
             Kind::Before => {
                 let what = "only the first entry is about what was there before the log";

@@ -35,7 +35,7 @@ impl Ahead {
 
 impl<'t> Tree<'t> {
     pub(super) fn new(against: &Against<'t>, begun: Option<WithRoot>, report: &mut Verified) -> Tree<'t> {
-        let Against { tiles, since, key, keys: _, unusable: _ } = against;
+        let Against { tiles, since, key, keys: _, unusable: _, misplaced: _ } = against;
         let mut ahead = Vec::new();
         for note in *since {
             let name = format!("the checkpoint of {} entries", note.checkpoint.size);

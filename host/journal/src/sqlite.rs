@@ -58,8 +58,7 @@ impl Sqlite {
 
     fn start(path: &Path, mut store: Option<Store>, bytes_max: u64) -> Result<Sqlite, JournalError> {
         if let Some(store) = &mut store {
-            // From the first opening on: until the key has begun, an entry that a forger wrote is taken for one of an earlier
-            // version. Whatever prevents it is told where the key is needed.
+            // The key begins at the first opening, as it was made. Whatever prevents it is told where the key is needed.
             let _ = store.key(&Tiles::beside(path));
         }
         let beside = Arc::<Beside>::default();

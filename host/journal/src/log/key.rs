@@ -59,9 +59,9 @@ pub enum KeyError {
         /// The folder of the tiles.
         tiles: PathBuf,
     },
-    /// The file of the private key is missing, and entries of the log are signed with it.
+    /// The file of the private key is missing, and the log has entries: it was made before the first of them.
     #[error(
-        "the key `{}` of the log is missing, and what the log says of retention and exports was signed with it: put it back from a \
+        "the key `{}` of the log is missing, and what the log says of retention and exports is signed with it: put it back from a \
          backup. If it is lost, `airlock journal key --new` makes another, which signs what the log says now",
         .0.display()
     )]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
-use super::{StoreError, adopt, explained, views};
+use super::{StoreError, adopt, explained, signing, views};
 
 /// Between two tries to have a new database use a write-ahead log.
 const BETWEEN_TRIES: Duration = Duration::from_millis(10);
@@ -240,6 +240,8 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     // After the tables, which they name.
     transaction.execute_batch(views::CREATE)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
+    // In this transaction: a log of this version that has entries has had a key.
+    signing::make_missing(&transaction);
     Ok(transaction.commit()?)
 }
 

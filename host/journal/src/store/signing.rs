@@ -5,7 +5,7 @@
 //! the database cannot take it back: with a database that looks as if nothing had ever been signed it would have the key sign
 //! what it forged.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use serde::Serialize;
@@ -49,7 +49,7 @@ impl Store {
         key_path(&self.path)
     }
 
-    /// The key of the log, which has begun to sign. Makes a missing one, but not where another one was used before it.
+    /// The key of the log, which has begun to sign. Makes a missing one of a log without entries: any other had one.
     pub(crate) fn key(&mut self, tiles: &Tiles) -> Result<SigningKey, StoreError> {
         let path = self.key_path();
         if let Some(key) = SigningKey::existing(&path)?.filter(SigningKey::has_begun) {
@@ -60,7 +60,11 @@ impl Store {
             let is_used = is_any(connection, SIGNED)?;
             let key = match SigningKey::existing(&path)? {
                 Some(key) => key,
-                None => new_key(&path, tiles, is_used)?,
+                None if log::size(connection)? == 0 => new_key(&path, tiles)?,
+                None => {
+                    signed_nothing(&path, tiles)?;
+                    return Err(KeyError::Used(path).into());
+                }
             };
             // A key that has not begun, beside entries that are signed: the process ended here, or it is another log's.
             if !key.has_begun() && !is_used && is_any(connection, TOLD)? {
@@ -78,7 +82,7 @@ impl Store {
             if SigningKey::existing(&path)?.is_some() {
                 return Err(KeyError::There(path.clone()).into());
             }
-            let key = new_key(&path, tiles, false)?;
+            let key = new_key(&path, tiles)?;
             begin(connection, &key)?;
             Ok::<_, StoreError>(key)
         })?;
@@ -104,11 +108,34 @@ fn is_any(connection: &Connection, query: &str) -> Result<bool, StoreError> {
     Ok(connection.prepare(query)?.exists([])?)
 }
 
-fn new_key(path: &std::path::Path, tiles: &Tiles, is_used: bool) -> Result<SigningKey, KeyError> {
-    if tiles.checkpoint().is_ok_and(|checkpoint| checkpoint.is_none()) {
-        return if is_used { Err(KeyError::Used(path.to_owned())) } else { SigningKey::open(path) };
+/// Makes the missing key of a log whose tables were just made, or migrated from a version that made it later: until it has begun, an
+/// entry that a forger wrote is taken for one of such a version. Whatever prevents it is told where the key is needed.
+pub(super) fn make_missing(connection: &Connection) {
+    // A database in memory has no path, and no key.
+    let Some(journal) = connection.path().filter(|path| !path.is_empty()).map(Path::new) else { return };
+    let path = key_path(journal);
+    let is_missing = SigningKey::existing(&path).is_ok_and(|key| key.is_none());
+    if is_missing && is_any(connection, SIGNED).is_ok_and(|is_used| !is_used) {
+        let _ = new_key(&path, &Tiles::beside(journal));
     }
-    Err(KeyError::Lost { path: path.to_owned(), tiles: tiles.folder().to_owned() })
+}
+
+fn new_key(path: &Path, tiles: &Tiles) -> Result<SigningKey, KeyError> {
+    signed_nothing(path, tiles)?;
+    SigningKey::open(path)
+}
+
+/// Fails where a missing key has signed the checkpoint of the tiles, or where that cannot be told.
+fn signed_nothing(path: &Path, tiles: &Tiles) -> Result<(), KeyError> {
+    let path = path.to_owned();
+    match tiles.checkpoint() {
+        Ok(None) => Ok(()),
+        Ok(Some(_)) => Err(KeyError::Lost { path, tiles: tiles.folder().to_owned() }),
+        Err(err) => {
+            let reason = format!("it is missing, and whether it signed a checkpoint cannot be told: {err}");
+            Err(KeyError::File { path, reason })
+        }
+    }
 }
 
 /// Appends the entry by which a key begins.

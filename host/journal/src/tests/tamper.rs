@@ -2,6 +2,7 @@
 
 mod forged;
 mod mutate;
+mod placed;
 mod signed;
 
 use std::fs;

@@ -338,7 +338,7 @@ async fn a_lost_key_is_told_and_never_replaced_in_silence() {
     said(errors(), "is missing, and the checkpoint in");
     assert!(journal.new_checkpoint_key().unwrap_err().to_string().contains("move that folder away"));
     fs::remove_dir_all(sample.tiles()).unwrap();
-    said(errors(), "is missing, and what the log says of retention and exports was signed with it");
+    said(errors(), "is missing, and what the log says of retention and exports is signed with it");
     assert!(!sample.key().exists() && records() == before);
     // One fault, and not one for each entry.
     let [fault] = &journal.verify(&[], None).unwrap().faults[..] else { panic!() };

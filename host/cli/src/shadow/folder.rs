@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::print::Message;
@@ -26,6 +26,9 @@ const QUERIES_MAX: usize = 200;
 
 /// Most nights that are read. The oldest beyond them are left out.
 const NIGHTS_MAX: usize = 5_000;
+
+/// Most unfinished files beside one: those of runs at the same time, and of interrupted ones.
+const PARTS_MAX: u32 = 100;
 
 /// Most files of a folder that are looked at.
 const FILES_MAX: usize = 20_000;
@@ -132,16 +135,33 @@ impl Folder {
 
     /// Writes a file as a whole, or not at all.
     pub(super) fn write(&self, path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-        let made = || -> std::io::Result<()> {
-            let parent = path.parent().unwrap_or(&self.path);
-            fs::create_dir_all(parent)?;
-            let part = path.with_extension("part");
-            let mut file = fs::File::create(&part)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&part, path)
-        };
+        let made = || fs::rename(self.part(path, bytes)?, path);
         Ok(made().map_err(|err| wrong(path, &err))?)
+    }
+
+    /// Writes a file beside one that is to be made. Another process may write one at the same time.
+    fn part(&self, path: &Path, bytes: &[u8]) -> std::io::Result<PathBuf> {
+        fs::create_dir_all(path.parent().unwrap_or(&self.path))?;
+        for number in 0..PARTS_MAX {
+            let part = path.with_extension(format!("part{number}"));
+            let mut file = match fs::File::create_new(&part) {
+                Ok(file) => file,
+                Err(err) if err.kind() == ErrorKind::AlreadyExists => continue,
+                Err(err) => return Err(err),
+            };
+            let written = file.write_all(bytes).and_then(|()| file.sync_all());
+            return match written {
+                Ok(()) => Ok(part),
+                Err(err) => {
+                    // Whatever keeps it, the first error says more.
+                    let _ = fs::remove_file(&part);
+                    Err(err)
+                }
+            };
+        }
+        Err(std::io::Error::other(
+            "too many files of interrupted runs are beside it: remove those that end with `.part` and a number",
+        ))
     }
 
     /// The nights, oldest first.
@@ -168,10 +188,29 @@ impl Folder {
         // The name begins with the time, so that names are in the order of nights.
         let stamp = night.at.replace(':', "");
         let name = |n: u32| if n == 0 { format!("{stamp}.json") } else { format!("{stamp}-{n:02}.json") };
-        let free = (0..100).map(|n| self.history().join(name(n))).find(|path| !path.exists());
-        let path = free.ok_or_else(|| Message(format!("a hundred nights began at {}", night.at)))?;
-        self.write(&path, night.write()?.as_bytes())
+        let paths = (0..100).map(|n| self.history().join(name(n)));
+        let first = self.history().join(name(0));
+        let part = self.part(&first, night.write()?.as_bytes()).map_err(|err| wrong(&first, &err))?;
+        let added = added(&part, paths);
+        let _ = fs::remove_file(&part);
+        match added? {
+            true => Ok(()),
+            false => Err(Message(format!("a hundred nights began at {}", night.at)).into()),
+        }
     }
+}
+
+/// Gives a night the first free of its names. Returns whether there was one.
+fn added(part: &Path, paths: impl Iterator<Item = PathBuf>) -> Result<bool, Message> {
+    for path in paths {
+        // A link is never made over a file: the night of another run that began in this second stays.
+        match fs::hard_link(part, &path) {
+            Ok(()) => return Ok(true),
+            Err(err) if err.kind() == ErrorKind::AlreadyExists => {}
+            Err(err) => return Err(wrong(&path, &err)),
+        }
+    }
+    Ok(false)
 }
 
 fn wrong(path: &Path, err: &dyn std::fmt::Display) -> Message {
@@ -182,7 +221,7 @@ fn wrong(path: &Path, err: &dyn std::fmt::Display) -> Message {
 fn files(folder: &Path, extension: &str) -> anyhow::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(err) if err.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(err) => return Err(wrong(folder, &err).into()),
     };
     let mut found = Vec::new();
@@ -197,4 +236,35 @@ fn files(folder: &Path, extension: &str) -> anyhow::Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nights_of_one_second_are_all_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let night = |number: u32| {
+            let text = format!(
+                r#"{{"format": 1, "at": "2026-11-28T02:00:00Z", "host": "{number}", "tools": {{}}}}"#
+            );
+            Night::read(&text).unwrap()
+        };
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let (at, night) = (folder.path(), night(number));
+                scope.spawn(move || Folder::at(at).add_night(&night).unwrap());
+            }
+        });
+        // An unfinished file of an interrupted run is left alone.
+        let history = folder.path().join("history");
+        fs::write(history.join("2026-11-28T020000Z.part0"), "half").unwrap();
+        Folder::at(folder.path()).add_night(&night(8)).unwrap();
+        let nights = Folder::at(folder.path()).nights().unwrap();
+        let mut hosts: Vec<u32> = nights.iter().map(|night| night.host.parse().unwrap()).collect();
+        hosts.sort_unstable();
+        assert_eq!(hosts, (0..9).collect::<Vec<u32>>());
+        assert_eq!(fs::read_dir(history).unwrap().count(), 10, "and nothing else is left");
+    }
 }

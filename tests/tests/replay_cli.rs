@@ -99,6 +99,13 @@ fn a_bisection_names_the_version_that_changed_the_answer() {
     assert!(exit == Some(2), "{said}");
     let (exit, said) = bisect(&[versions[0].clone(), "none.wasm".to_owned()]);
     assert!(exit == Some(1) && said.contains("`none.wasm` cannot be read"), "{said}");
+    // A record that was edited is run with a warning.
+    let journal = rusqlite::Connection::open(folder.path().join(".airlock/journal.db")).unwrap();
+    let edit = "UPDATE records SET record = replace(record, '\"value\":1', '\"value\":2')";
+    assert_eq!(journal.execute(edit, []).unwrap(), 1);
+    drop(journal);
+    let (_, said) = bisect(&versions[..2]);
+    assert!(said.contains(&format!("warning: the record `{id}` does not match the log")), "{said}");
     // Another component is no version that answers otherwise.
     let other = tools.join("text-digest.wasm").display().to_string();
     let (exit, said) = bisect(&[versions[0].clone(), other]);

@@ -82,7 +82,9 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
     let process = Process::enter(&tried::reaching(&file, &versions), None)?;
     process.report(&file, printer);
     threads.block_on(async {
-        let record = found::ended(&open::journal(&file)?, &args.call, registry)?;
+        let journal = open::journal(&file)?;
+        let record = found::ended(&journal, &args.call, registry)?;
+        found::tell_faults(&journal.faults(&record.id)?, &record.id, printer);
         let recorded = last_recorded(&record, identity.as_deref())?;
         let (file, process, known, tried) = (&file, &process, BTreeMap::new(), BTreeMap::new());
         let mut bisection =

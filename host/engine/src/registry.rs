@@ -15,7 +15,9 @@ use std::sync::Arc;
 use crate::config::ToolConfig;
 use crate::webhook::Webhook;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
-use airlock_types::words::{nearest, one_line};
+use airlock_types::shorten::shorten;
+use airlock_types::text::visible_name;
+use airlock_types::words::nearest;
 
 use code::Code;
 pub(crate) use code::Form;
@@ -24,6 +26,10 @@ pub use load::{LoadEvent, Loading, OutOfReach, SignableError, inspect, signable,
 pub(crate) use load::{LoadFailure, Purpose, STEP_MAX, Threads, load, may_stay};
 pub use tool::{Component, Tool};
 pub(crate) use tool::{Sealer, USEFUL_MS_MIN};
+
+/// Characters of an unknown name that are shown, and the bytes that are looked at for them.
+const NAME_CHARS_MAX: usize = 80;
+const NAME_BYTES_MAX: usize = 8 * NAME_CHARS_MAX;
 
 /// The tools that a host can call, by public name.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +51,7 @@ pub struct Registry {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no tool `{name}`{}", did_you_mean(.nearest.as_deref()))]
 pub struct UnknownTool {
-    /// The requested name, cleaned and shortened.
+    /// The requested name, shortened, with hidden characters as escapes.
     pub name: String,
     /// The most similar name, if one is near enough.
     pub nearest: Option<String>,
@@ -141,7 +147,7 @@ impl Registry {
     pub fn resolve_among(&self, name: &str, shown: impl Fn(&str) -> bool) -> Result<&Arc<Tool>, UnknownTool> {
         self.tools.get(name).filter(|tool| shown(&tool.name)).ok_or_else(|| UnknownTool {
             // The name is the caller's text, and the error is shown.
-            name: one_line(name, 80),
+            name: shorten(&visible_name(&name[..name.floor_char_boundary(NAME_BYTES_MAX)]), NAME_CHARS_MAX),
             // Only among shown names: a suggestion must not reveal a hidden tool.
             nearest: self
                 .published_as(name, &shown)

@@ -41,6 +41,11 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     escaped(text, |c| is_hidden(c) && !matches!(c, '\n' | '\t'), |c| format!("\\u{{{:x}}}", u32::from(c)))
 }
 
+/// [`visible`] for a name: line ends and tabs are escapes, too.
+pub fn visible_name(name: &str) -> Cow<'_, str> {
+    escaped(name, is_hidden, |c| format!("\\u{{{:x}}}", u32::from(c)))
+}
+
 /// [`visible`] for a text that is already styled for a terminal: its escape characters are kept.
 pub fn visible_styled(text: &str) -> Cow<'_, str> {
     let hidden = |c| is_hidden(c) && !matches!(c, '\n' | '\t' | '\u{1b}');

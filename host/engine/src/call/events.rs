@@ -28,7 +28,7 @@ use airlock_types::json::Json;
 use airlock_types::plan::Progress;
 use airlock_types::record::Record;
 use airlock_types::reply::Reply;
-use airlock_types::shorten::clean;
+use airlock_types::text::visible_name;
 use airlock_types::usage::{Traces, charge_of_work};
 
 /// Bytes of the requested name that go on record. Well above the longest public name, and a bound on made-up ones.
@@ -41,7 +41,7 @@ const EVENTS: usize = 16;
 pub(super) struct Head<'c> {
     /// Id of the record. It begins with the time, see [`id`].
     pub(super) id: String,
-    /// The requested name, cut to [`NAME_BYTES_MAX`] and without hidden characters.
+    /// The requested name, cut to [`NAME_BYTES_MAX`]. Hidden characters are escapes: without them it could be the name of a tool.
     pub(super) tool: String,
     pub(super) call: &'c Call,
     pub(super) started_unix_ms: u64,
@@ -83,8 +83,8 @@ impl<'c> Events<'c> {
         let started_unix_ms = ms(environment.wall());
         let head = Head {
             id: id(started_unix_ms, &environment.seed()),
-            // Cut before it is cleaned, so that a name of any length costs the same.
-            tool: clean(&call.tool[..call.tool.floor_char_boundary(NAME_BYTES_MAX)]),
+            // Cut first, so that a name of any length costs the same.
+            tool: visible_name(&call.tool[..call.tool.floor_char_boundary(NAME_BYTES_MAX)]).into_owned(),
             call,
             started_unix_ms,
             started: environment.monotonic(),

@@ -30,6 +30,8 @@ pub struct Recorded {
     pub fuel: u64,
     /// What entered it.
     pub cassette: Cassette,
+    /// What it did to the world.
+    pub(crate) effects: v3::Effects,
     /// SHA-256 of the outcome, hex; empty where it was not recorded.
     pub(super) end_sha256: String,
     /// Time that it took, in microseconds.
@@ -92,6 +94,10 @@ impl Recorded {
             return Err(lacks("it asked whether an effect happened, and its arguments are not on record"));
         }
         let cassette = match (recording.cassette.as_str(), recording.sealed) {
+            // Where it would have gone on, nothing says.
+            ("", _) if *attempt.code == *End::DEADLINE => {
+                return Err(lacks("the deadline ended it, and its cassette was not kept"));
+            }
             // A guest that nothing entered needs no more than its arguments.
             ("", _) if recording.imports == 0 => bare(attempt),
             ("", _) => return Err(lacks("its cassette was not kept")),
@@ -107,6 +113,7 @@ impl Recorded {
             facts: record.session.as_ref().map(|_| record.facts.as_deref().cloned().unwrap_or_default()),
             fuel: attempt.usage.fuel,
             cassette,
+            effects: attempt.effects.clone().unwrap_or_default(),
             end_sha256: recording.end_sha256.clone(),
             wall_us: attempt.usage.wall_us,
         })

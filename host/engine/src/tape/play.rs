@@ -84,6 +84,11 @@ impl Player {
         self.mode
     }
 
+    /// Whether it stands for an attempt that nothing entered, and of which no cassette was kept.
+    fn is_bare(&self) -> bool {
+        self.cassette.entries.is_empty() && self.cassette.header.engine.is_empty()
+    }
+
     pub(super) fn header(&self) -> &Header {
         &self.cassette.header
     }
@@ -95,7 +100,8 @@ impl Player {
     /// Whether the cassette answers imports of this kind.
     pub(super) fn answers(&self, kind: Kind) -> bool {
         match self.mode {
-            Mode::Strict => true,
+            // Without a cassette it is known that nothing entered, and not what was ready when: everything is, at once.
+            Mode::Strict => kind != Kind::Moment || !self.is_bare(),
             Mode::Stub => kind != Kind::Moment,
             Mode::LiveShadow => matches!(kind, Kind::Effect | Kind::Follow),
         }

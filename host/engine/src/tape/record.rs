@@ -15,6 +15,9 @@ use airlock_types::digest::sha256;
 /// Bytes of an entry beside its arguments and its answer.
 const ENTRY_BYTES: usize = 96;
 
+/// How the imports begin that ask what is ready.
+const POLL: &str = "wasi:io/poll#";
+
 /// Records one attempt.
 #[derive(Debug)]
 pub(crate) struct Recorder {
@@ -29,6 +32,8 @@ struct Reel {
     entries: Vec<Entry>,
     /// Imports that were answered from outside, moments not counted.
     imports: u64,
+    /// Whether the guest asked what is ready, of which metadata has nothing.
+    has_waited: bool,
     bytes: u64,
     fuel: Option<u64>,
     /// What is confidential in it.
@@ -50,15 +55,16 @@ impl Recorder {
 
     /// The place of a new entry. None where nothing of it is kept.
     pub(super) fn begin(&self, import: &'static str, kind: Kind, args: impl Serialize) -> Option<usize> {
-        // Of metadata, moments are no part: they differ from run to run.
-        if kind == Kind::Moment && self.mode != RecordMode::Full {
-            return None;
-        }
-        let args = json(args);
         let mut reel = self.reel();
         if reel.is_over {
             return None;
         }
+        // Of metadata, moments are no part: they differ from run to run. How much of a log a stream takes does not.
+        if kind == Kind::Moment && self.mode != RecordMode::Full {
+            reel.has_waited |= import.starts_with(POLL);
+            return None;
+        }
+        let args = json(args);
         reel.imports += u64::from(kind != Kind::Moment);
         if !reel.take(self.bytes_max, ENTRY_BYTES + size(&args)) {
             return None;
@@ -148,7 +154,7 @@ impl Recorder {
         } else if self.mode == RecordMode::Metadata {
             // Without an import there is nothing beside the arguments, which the record has.
             recording.sha256 = if imports > 0 { digest(&entries) } else { String::new() };
-            if imports > 0 && recording.lacks.is_none() {
+            if (imports > 0 || reel.has_waited) && recording.lacks.is_none() {
                 recording.lacks = Some("its tool is recorded with `record = \"metadata\"`".to_owned());
             }
         } else {

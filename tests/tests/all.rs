@@ -90,6 +90,7 @@ mod reload;
 mod reload_paths;
 mod repeats;
 mod replay;
+mod replay_bare;
 mod replay_cli;
 mod replay_examples;
 mod reported;

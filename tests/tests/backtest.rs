@@ -212,3 +212,47 @@ async fn a_record_that_was_edited_says_nothing_about_its_call() {
     let (exit, out, err) = airlock(&args);
     assert!(exit == 0 && out.contains("its record does not match the log"), "{out}{err}");
 }
+
+#[tokio::test]
+async fn calls_that_are_skipped_use_up_budgets_all_the_same() {
+    let text = std::fs::read_to_string(root().join("tests/backtest/a_limit_is_lower.toml")).unwrap();
+    let mut case: Case = toml::from_str(&text).unwrap();
+    let registry = "[tools.h]\ncomponent = \"hostile.wasm\"\nfunctions = [\"work\"]\n\
+         [callers.local]\ntools = [\"*\"]\nbudgets.calls_per_day = 2\n";
+    (case.old, case.new) = (registry.to_owned(), registry.to_owned());
+    case.packed = BTreeMap::from([(
+        "hostile.wasm".to_owned(),
+        Component { of: "hostile.wasm".to_owned(), contract: None },
+    )]);
+    case.calls = ["ok", "ok", "admission.rate"]
+        .map(|was| Called {
+            tool: "h".to_owned(),
+            args: r#"{"rounds": 1}"#.to_owned(),
+            caller: None,
+            was: was.to_owned(),
+            change: String::new(),
+            now: None,
+            why: String::new(),
+        })
+        .into();
+    let place = Place::new(&case);
+    let ids = made(&place.path("old.toml"), &case).await;
+    let journal = airlock::host::open_journal(&ConfigFile::read(&place.path("old.toml")).unwrap()).unwrap();
+    let test = async |is_altered: bool| {
+        let new = ConfigFile::read(&place.path("new.toml")).unwrap();
+        let backtest = Backtest::open(Host::builder(), new).await.unwrap();
+        let mut changes = Vec::new();
+        for (number, id) in ids.iter().enumerate() {
+            let mut record = journal.find(id).unwrap().unwrap();
+            record.erased_unix_ms = (number == 0).then_some(1);
+            let tested = match number {
+                0 if is_altered => backtest.altered(&record, "changed"),
+                _ => backtest.test(&record, &|_| Err("no key".into())).await,
+            };
+            changes.push(tested.change.as_str());
+        }
+        changes
+    };
+    assert_eq!(test(false).await, ["unknown", "same", "same"]);
+    assert_eq!(test(true).await, ["unknown", "same", "same"]);
+}

@@ -99,7 +99,7 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
                 let faults = journal.faults(&record.id).map_err(|err| Message(err.to_string()))?;
                 let tested = match faults.first() {
                     // What was not recorded so says nothing about the call.
-                    Some(fault) => Tested::altered(record, &fault.what),
+                    Some(fault) => backtest.altered(record, &fault.what),
                     None => backtest.test(record, &unseal).await,
                 };
                 if args.tool.as_ref().is_none_or(|tool| record.tool == *tool) {

@@ -93,12 +93,12 @@ impl Backtest {
         let opened = record.confidential.as_ref().map(|_| record.opened(unseal));
         let record = match &opened {
             Some(Ok(opened)) => opened,
-            Some(Err(why)) => return Tested::unknown(record, why.to_string()),
+            Some(Err(why)) => return self.skipped(record, why.to_string()),
             None => record,
         };
         let args = match arguments(record) {
             Ok(args) => args,
-            Err(why) => return Tested::unknown(record, why),
+            Err(why) => return self.skipped(record, why),
         };
         let caller = Caller::recorded(&record.caller);
         if caller.is_anonymous() && !self.file.config.http.allow_anonymous {
@@ -125,6 +125,23 @@ impl Backtest {
             (None, Some(why)) => Tested::unanswered(record, why),
             (None, None) => Tested::compared(record, &reply),
         })
+    }
+
+    /// What became of a call whose record is not the one that was written.
+    pub fn altered(&self, record: &Record, what: &str) -> Tested {
+        self.skipped(record, format!("its record does not match the log: {what}"))
+    }
+
+    /// A call that is not made again. It was made then, so that the budgets of its caller have less left for those behind it.
+    fn skipped(&self, record: &Record, why: String) -> Tested {
+        let (caller, now_unix_ms) = (Caller::recorded(&record.caller), record.started_unix_ms);
+        let generation = self.host.generation();
+        if let Some(rules) = generation.rules(&caller).filter(|_| recorded::is_charged(record))
+            && let Ok(account) = generation.accounts().open(&caller, &rules, now_unix_ms)
+        {
+            account.add(recorded::amounts(record), now_unix_ms);
+        }
+        Tested::unknown(record, why)
     }
 
     /// Each recorded call is held for itself: the next one like it must not wait in the same hold.

@@ -28,6 +28,8 @@ pub(super) struct Known {
     pub(super) memory_bytes: u64,
     /// The limit that ended it.
     pub(super) ended_by: Option<LimitHit>,
+    /// What it did to the world.
+    pub(super) effects: v3::Effects,
     /// SHA-256 of what its tool was allowed, hex, where that is on record.
     pub(super) policy: Option<Arc<str>>,
 }
@@ -96,7 +98,8 @@ impl Execute for FromRecord {
     fn run<'a>(&'a self, attempt: Attempt<'a>) -> Running<'a> {
         Box::pin(async move {
             // Of an attempt that was not made then, what it does without any import is known all the same.
-            let known = self.answering.known(&attempt).unwrap_or_else(Known::unasked);
+            let mut attempt = attempt;
+            let mut known = self.answering.known(&attempt).unwrap_or_else(Known::unasked);
             let within_us = us(attempt.deadline);
             self.clock.pass(Duration::from_micros(known.wall_us.min(within_us)));
             // Under the same limits it would end the same way, which is not counted again.
@@ -104,15 +107,23 @@ impl Execute for FromRecord {
             if !is_allowed_the_same
                 && let Some(ended) = self.by_limits(&known, within_us, attempt.permit.limits())
             {
+                if matches!(&ended, Ok(Outcome::Limit(hit)) if known.ended_by == Some(*hit)) {
+                    recall(&mut attempt, &known.effects);
+                }
                 return ended;
             }
+            if is_allowed_the_same && known.ended_by == Some(LimitHit::Deadline) {
+                // A guest that runs again waits for nothing.
+                known.source = Source::Ended(Outcome::Limit(LimitHit::Deadline));
+            }
             match known.source {
-                Source::Again(cassette) => self.again(attempt, *cassette).await,
+                Source::Again(cassette) => self.again(attempt, (*cassette, &known.effects)).await,
                 Source::Ended(outcome) => {
                     let Known { wall_us, cpu_us, fuel, memory_bytes, .. } = known;
                     // Budgets are charged for what it used then.
                     let usage = Usage { wall_us, cpu_us, fuel, memory_bytes, ..Usage::default() };
                     *attempt.traces = Traces::new(usage, matches!(outcome, Outcome::Value(_)));
+                    recall(&mut attempt, &known.effects);
                     Ok(outcome)
                 }
                 Source::Nothing(why) => self.answering.unknown(why),
@@ -134,7 +145,11 @@ impl FromRecord {
     }
 
     /// Runs the guest again. Its imports are found by arguments: one that is allowed something else may ask in another order.
-    async fn again(&self, attempt: Attempt<'_>, mut cassette: Cassette) -> Attempted {
+    async fn again(
+        &self,
+        attempt: Attempt<'_>,
+        (mut cassette, effects): (Cassette, &v3::Effects),
+    ) -> Attempted {
         let (limits, effective) = (attempt.permit.limits(), attempt.permit.effective());
         // Of today, since it is today's rules that are tried.
         cassette.header.fuel_max = limits.fuel;
@@ -142,8 +157,15 @@ impl FromRecord {
         cassette.header.env = (*effective.env).clone();
         cassette.header.config = (*effective.config).clone();
         let tool = attempt.tool().to_owned();
-        let (attempted, left) = played(&self.sandbox, attempt, cassette).await;
+        let (attempted, left) = played(&self.sandbox, attempt, (cassette, effects)).await;
         left.map_or(attempted, |left| self.answering.unknown(format!("`{tool}`: {left}")))
+    }
+}
+
+/// Has an attempt that ends as it is on record do what it did: a retry depends on it.
+fn recall(attempt: &mut Attempt<'_>, effects: &v3::Effects) {
+    if let Some(ledger) = &attempt.ledger {
+        attempt.traces.effects = ledger.recall(Some(effects));
     }
 }
 
@@ -153,13 +175,24 @@ impl Known {
         let header = Header::default();
         let empty = Cassette { format: FORMAT, header, entries: Vec::new(), end: None };
         let source = Source::Again(Box::new(empty));
-        Known { source, wall_us: 0, cpu_us: 0, fuel: 0, memory_bytes: 0, ended_by: None, policy: None }
+        let effects = v3::Effects::default();
+        Known {
+            source,
+            wall_us: 0,
+            cpu_us: 0,
+            fuel: 0,
+            memory_bytes: 0,
+            ended_by: None,
+            effects,
+            policy: None,
+        }
     }
 
     /// Of a recorded attempt.
     pub(super) fn of(attempt: &v3::Attempt, source: Source, policy: Option<Arc<str>>) -> Known {
         let v3::Usage { wall_us, cpu_us, fuel, memory_bytes, .. } = attempt.usage;
-        Known { source, wall_us, cpu_us, fuel, memory_bytes, ended_by: limit(&attempt.code), policy }
+        let (ended_by, effects) = (limit(&attempt.code), attempt.effects.clone().unwrap_or_default());
+        Known { source, wall_us, cpu_us, fuel, memory_bytes, ended_by, effects, policy }
     }
 
     /// The limit that would end it, by what it used.

@@ -5,11 +5,13 @@
 use serde_json::Value;
 
 use crate::call::INVALID_ARGS_BYTES_MAX;
+use crate::caller::budget::Amounts;
 use crate::caller::ledger::Failed;
 use airlock_types::call::Arguments;
 use airlock_types::code::{Code, Status};
 use airlock_types::event::Repeated;
 use airlock_types::record::{Record, v3};
+use airlock_types::usage::Usage;
 
 /// The arguments of a recorded call, or why it cannot be made again.
 pub(super) fn arguments(record: &Record) -> Result<Arguments, String> {
@@ -46,6 +48,27 @@ pub(super) fn arguments(record: &Record) -> Result<Arguments, String> {
             Ok(Arguments::Text(text.clone().into()))
         }
         _ => Err("its arguments are not on record".to_owned()),
+    }
+}
+
+/// Whether the budgets of its caller were charged for a recorded call: not for one that ended before, or at them.
+pub(super) fn is_charged(record: &Record) -> bool {
+    !["resolve.", Code::RateLimited.as_str()].iter().any(|code| record.code.starts_with(code))
+}
+
+/// What a recorded call used, beside one call.
+pub(super) fn amounts(record: &Record) -> Amounts {
+    let charge = |attempt: &v3::Attempt| {
+        let v3::Usage { fuel, cpu_us, .. } = attempt.usage;
+        let is_stopped = attempt.trap.is_some() || attempt.code.starts_with("limit.");
+        Usage { fuel, cpu_us, ..Usage::default() }.charge(!is_stopped)
+    };
+    let result = record.reply.as_ref().and_then(|reply| reply.get("result"));
+    let bytes = |value: &Value| value.to_string().len() as u64;
+    Amounts {
+        calls: 0,
+        fuel: record.attempts.iter().map(charge).fold(0, u64::saturating_add),
+        bytes: record.args.iter().chain(result).map(bytes).fold(0, u64::saturating_add),
     }
 }
 

@@ -131,11 +131,6 @@ impl Tested {
         }
     }
 
-    /// Of a call whose record is not the one that was written.
-    pub fn altered(record: &Record, what: &str) -> Tested {
-        Tested::unknown(record, format!("its record does not match the log: {what}"))
-    }
-
     pub(super) fn unknown(record: &Record, why: String) -> Tested {
         Tested { change: Change::Unknown, was: record.code.to_string(), now: None, why }
     }

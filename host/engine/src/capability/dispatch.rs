@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use airlock_types::effect;
 use airlock_types::effect::{Effect, Left};
+use airlock_types::record::v3;
 
 use super::Facts;
 
@@ -129,6 +130,32 @@ impl Ledger {
     /// What left until now. For an attempt that did not run.
     pub(crate) fn effects(&self) -> effect::Effects {
         effect::Effects { dispatched: 0, settled: 0, ..self.account().effects() }
+    }
+
+    /// Takes in what an attempt did on record that a recording answers: nothing leaves, and the same follows from it. `did` is none
+    /// for one that does nothing.
+    pub(crate) fn recall(&self, did: Option<&v3::Effects>) -> effect::Effects {
+        let mut account = self.account();
+        let Account { dispatched, settled, once, again, open, open_keys, .. } = &mut *account;
+        (*dispatched, *settled) = did.map_or((0, 0), |did| (did.dispatched, did.settled));
+        // Which effect had a key is not on record. Those of a tool of this class have one, or are harmless.
+        let is_again = self.class == Effect::Idempotent;
+        let answered = if is_again { again } else { once };
+        *answered = answered.saturating_add(*settled);
+        if let Some(did) = did {
+            // Those of earlier attempts are among what is open on record.
+            open.clear();
+            open_keys.clear();
+            for (number, at) in (0..).zip(&did.open_at) {
+                let at = Arc::<str>::from(at.as_str());
+                if is_again {
+                    open_keys.insert(number, at);
+                } else {
+                    open.insert(at, 1);
+                }
+            }
+        }
+        account.effects()
     }
 
     /// Notes that nothing of what is open has happened, as a tool says that can know it. What was answered stays.

@@ -17,6 +17,7 @@ use airlock_contract::Val;
 use airlock_types::cassette::{Cassette, FORMAT, Header};
 use airlock_types::digest::unhex;
 use airlock_types::environment::{Environment, SharedEnvironment, Sleep};
+use airlock_types::record::v3;
 use airlock_types::usage::TrapReport;
 
 /// What the message of a trap begins with that says that no recording answers an attempt.
@@ -50,7 +51,8 @@ pub async fn stubbed(builder: HostBuilder<'_>, mut recorded: Vec<Recorded>) -> R
         // Arguments that the contract does not take any more come to no attempt.
         let Ok(args) = valid(tool, &one) else { continue };
         let args = args.values().to_vec();
-        let stub = Stub { tool: tool.clone(), args, cassette: one.cassette, end_sha256: one.end_sha256 };
+        let Recorded { cassette, effects, end_sha256, .. } = one;
+        let stub = Stub { tool: tool.clone(), args, cassette, effects, end_sha256 };
         by_tool.entry(one.tool).or_default().push(stub);
     }
     // Set once, before the first call.
@@ -66,6 +68,8 @@ struct Stub {
     tool: Arc<Tool>,
     args: Vec<Val>,
     cassette: Cassette,
+    /// What it did to the world.
+    effects: v3::Effects,
     /// SHA-256 of the outcome, hex; empty where it was not recorded.
     end_sha256: String,
 }
@@ -90,10 +94,9 @@ impl Execute for Stubbed {
             let found = stubs.and_then(|stubs| stubs.iter().rev().find(|stub| stub.args == attempt.args));
             let cassette = found.map_or_else(unrecorded, |stub| stub.cassette.clone());
             let cassette = with_limits(cassette, attempt.permit);
+            let effects = found.map(|stub| stub.effects.clone()).unwrap_or_default();
             let tool = attempt.tool().to_owned();
-            // Without a ledger no effect leaves, whatever the guest does.
-            let (attempted, left) =
-                played(&self.sandbox, Attempt { ledger: None, ..attempt }, cassette).await;
+            let (attempted, left) = played(&self.sandbox, attempt, (cassette, &effects)).await;
             let message = match (found, left, &attempted) {
                 (Some(_), Some(left), _) => {
                     format!("{NOT_REPEATED}`{tool}` asked for something else: {left}")
@@ -115,19 +118,27 @@ fn unrecorded() -> Cassette {
 }
 
 /// Runs an attempt with the imports of a cassette, found by their arguments. Beside its outcome: what it asked for that the
-/// cassette does not have.
+/// cassette does not have. Its traces have what the attempt did on record, if it asks for that again.
 pub(crate) async fn played(
     sandbox: &Sandbox,
     attempt: Attempt<'_>,
-    cassette: Cassette,
+    (cassette, effects): (Cassette, &v3::Effects),
 ) -> (Attempted, Option<String>) {
     let seed = unhex(&cassette.header.seed).and_then(|seed| seed.try_into().ok()).unwrap_or(attempt.seed);
     let tape = Tape::playing(Player::new(cassette, Mode::Stub));
-    let attempted = sandbox.run(Attempt { tape: tape.clone(), seed, ..attempt }).await;
+    // Without a ledger no effect leaves, whatever the guest does.
+    let (traces, ledger) = (attempt.traces, attempt.ledger);
+    let alone = Attempt { traces: &mut *traces, ledger: None, tape: tape.clone(), seed, ..attempt };
+    let attempted = sandbox.run(alone).await;
     let Some(player) = tape.player() else { return (attempted, None) };
     player.settle().await;
     let has_ended = !player.is_over();
-    let left = match player.finish().1 {
+    let (asked, divergence) = player.finish();
+    if let Some(ledger) = ledger {
+        // A retry, and what the caller is told, depend on it.
+        traces.effects = ledger.recall((!asked.is_empty()).then_some(effects));
+    }
+    let left = match divergence {
         Some(divergence) => {
             let asked = divergence.replayed.map(|import| format!(", `{}`", import.name));
             Some(format!("{}{}", divergence.what, asked.unwrap_or_default()))

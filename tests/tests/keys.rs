@@ -105,7 +105,7 @@ async fn held_desk() -> Stage {
 
 async fn decide(stage: &Stage, id: &str, decision: HoldDecision) {
     stage.answers(Ok(json!("booked")));
-    stage.host.decide_hold(id, &Approver::Operator, decision).await.unwrap();
+    stage.host.decide_hold(id, &Approver::Operator, decision, None).await.unwrap();
     stage.forget_answers();
 }
 

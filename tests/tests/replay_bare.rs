@@ -13,7 +13,7 @@ use crate::replay::{called, no_key, open_host, recorded, same};
 
 /// A registry with functions of the hostile guest, of which no cassette is kept.
 const HOSTILE: &str = "[tools.h]\nfunctions = [\"sleep\", \"loop-forever\", \"log-forever\", \"print\", \"work\"]\n\
-    limits.deadline_ms = 300\nlimits.fuel = 3_000_000_000\nretry.attempts = 1\ngrants.clock = true\n";
+    limits.deadline_ms = 300\nlimits.fuel = 300_000_000_000\nretry.attempts = 1\ngrants.clock = true\n";
 
 #[tokio::test]
 async fn what_waited_or_met_the_deadline_is_replayed_with_a_cassette_alone() {

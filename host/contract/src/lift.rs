@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::Val;
+use super::number::shortest;
 use super::path::snake;
 use super::schema::case;
 use super::ty::{Field, Ty};
@@ -117,12 +118,6 @@ fn float(n: f64) -> Value {
         "-Infinity"
     };
     serde_json::Number::from_f64(n).map_or_else(|| name.into(), Value::Number)
-}
-
-/// The `f64` with the digits of the `f32`: 0.1 rather than 0.10000000149011612. Used only if it narrows to the
-/// same `f32`.
-pub(crate) fn shortest(n: f32) -> f64 {
-    n.to_string().parse().ok().filter(|wide| *wide as f32 == n).unwrap_or_else(|| n.into())
 }
 
 fn bytes(items: &[Val]) -> Result<Vec<u8>, LiftError> {

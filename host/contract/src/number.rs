@@ -8,7 +8,6 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::Val;
-use crate::lift::shortest;
 
 /// An integer of any width, or a float.
 #[derive(Clone, Copy, Debug)]
@@ -151,6 +150,12 @@ impl<'de> Deserialize<'de> for Number {
         }
         deserializer.deserialize_any(Visitor)
     }
+}
+
+/// The `f64` with the digits of the `f32`: 0.1 rather than 0.10000000149011612. Used only if it narrows to the
+/// same `f32`.
+pub(crate) fn shortest(n: f32) -> f64 {
+    n.to_string().parse().ok().filter(|wide| *wide as f32 == n).unwrap_or_else(|| n.into())
 }
 
 #[cfg(test)]

@@ -56,6 +56,7 @@ pub(super) const FLOORS: [Floor; 8] = [
             "compact",
             "arguments",
             "lossless",
+            "number",
             "pattern",
             "period",
             "foreign",

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Check;
 use super::scalar::{doubt, numeric, shown};
-use crate::lift::shortest;
+use crate::number::shortest;
 use crate::number::{Number, whole};
 use crate::phrase;
 use crate::ty::{FunctionTy, Ty};

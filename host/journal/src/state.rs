@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use airlock_types::unexpanded;
+use rustix::fs::{Mode, OFlags};
 
 /// Write permission for the group and for others.
 const OTHERS_WRITE: u32 = 0o022;
@@ -137,10 +138,46 @@ pub fn folder(path: &Path) -> Result<(), StateError> {
         // Otherwise a folder named `~` would be made.
         None if unexpanded::word(path).is_some() => Err(io(std::io::Error::other("it does not exist"))),
         None => {
-            DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
+            make_folder(path).map_err(io)?;
             look(path)?.map_or(Ok(()), |made| check(path, &made, "folder"))
         }
     }
+}
+
+/// Makes a folder and its missing parents, each with mode 0700 whatever the `umask` of this process is. One that is there
+/// stays as it is.
+///
+/// # Errors
+/// When one cannot be made.
+pub fn make_folder(path: &Path) -> std::io::Result<()> {
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
+    }
+    path.parent().map_or(Ok(()), make_folder)?;
+    match DirBuilder::new().mode(0o700).create(path) {
+        // Of another process, at the same moment.
+        Err(err) if err.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(err) => Err(err),
+        Ok(()) => usable(path).inspect_err(|_| {
+            // Otherwise it would be in the way under a better `umask`, too.
+            let _ = std::fs::remove_dir(path);
+        }),
+    }
+}
+
+/// Gives a folder that was just made the rights that a `umask` took from its own user.
+fn usable(path: &Path) -> std::io::Result<()> {
+    if path.symlink_metadata()?.mode() & 0o700 == 0o700 {
+        return Ok(());
+    }
+    // By a descriptor of the folder: its name may lead elsewhere by now.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(path, flags, Mode::empty());
+    let set = opened.and_then(|folder| rustix::fs::fchmod(folder, Mode::RWXU));
+    set.map_err(|errno| {
+        let why = "the `umask` takes the rights of this user away; set it to 077";
+        std::io::Error::other(format!("{why} ({errno})"))
+    })
 }
 
 /// Like [`folder`], but the folder must exist.
@@ -268,6 +305,22 @@ mod tests {
         says(folder(&link.join("")), "symbolic link");
         std::fs::write(path.join("file"), "").unwrap();
         says(folder(&path.join("file")), "not a folder");
+    }
+
+    #[test]
+    fn a_folder_gets_back_what_the_umask_took_from_its_user() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("state");
+        std::fs::create_dir(&path).unwrap();
+        // As it is after `mkdir` with a `umask` of 0177, which is that of all threads and not set in a test.
+        mode(&path, 0o600);
+        usable(&path).unwrap();
+        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o700);
+        let link = place.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        mode(&path, 0o600);
+        usable(&link).unwrap();
+        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600, "a link is not followed");
     }
 
     #[test]

@@ -149,3 +149,25 @@ fn a_lock_of_the_first_format_is_read_and_its_missing_terms_are_reported() {
         "{newer}"
     );
 }
+
+#[test]
+fn several_write_the_lock_at_the_same_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = convert_registry(folder.path());
+    let writers: Vec<_> = (0..8)
+        .map(|_| {
+            let path = path.clone();
+            std::thread::spawn(move || airlock(&path, &["lock", "--rewrite"]))
+        })
+        .collect();
+    for writer in writers {
+        let output = writer.join().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    assert!(airlock(&path, &["tools"]).status.success());
+    let left = std::fs::read_dir(folder.path()).unwrap().flatten().filter(|entry| {
+        let name = entry.file_name();
+        name.to_string_lossy().contains("new")
+    });
+    assert_eq!(left.count(), 0);
+}

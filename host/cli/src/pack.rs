@@ -68,7 +68,8 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
     let out = args.out.as_ref().unwrap_or(&args.component);
     let bytes =
         embed(&bytes, &packed).map_err(|err| said(format!("`{}`: {err}", args.component.display())))?;
-    write(out, &bytes).map_err(|err| said(format!("cannot write `{}`: {err}", out.display())))?;
+    file::replace(out, &bytes, None)
+        .map_err(|err| said(format!("cannot write `{}`: {err}", out.display())))?;
     printer.line(format!(
         "{}: {}, {}, contract {}, doc comments of {}",
         out.display(),
@@ -97,12 +98,4 @@ fn contract(args: &Args) -> anyhow::Result<Option<(PathBuf, String)>> {
     let text = file::read_text(&path, SECTION_BYTES_MAX as u64)
         .map_err(|err| Message(format!("`{}` cannot be read: {err}", path.display())))?;
     Ok(Some((path, text)))
-}
-
-/// Writes another file first and renames it, so that a failure leaves the old file unchanged.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    // Beside the target, because a rename works only within one file system.
-    let aside = path.with_added_extension("tmp");
-    std::fs::write(&aside, bytes)?;
-    std::fs::rename(&aside, path)
 }

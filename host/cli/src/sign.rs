@@ -5,7 +5,6 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::Ended;
-use super::pack::write;
 use super::print::{Message, Printer};
 use airlock::environment::World;
 use airlock::file;
@@ -76,7 +75,7 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
         true => embed_signatures(&bytes, lines.as_bytes()).map_err(|err| here(&err))?,
         false => lines.into_bytes(),
     };
-    write(&target, &content)
+    file::replace(&target, &content, None)
         .map_err(|err| said(format!("`{}` cannot be written: {err}", target.display())))?;
     printer.line(format!("{}: signed by {}", target.display(), key.public()));
     for (what, value) in [
@@ -119,7 +118,12 @@ fn new_key(path: &Path, printer: &Printer) -> Ended {
     // Never in the place of another key: what it signed could not be signed again.
     let mut options = std::fs::OpenOptions::new();
     let file = options.write(true).create_new(true).mode(0o600).open(path);
-    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|err| match err.kind() {
+    let fill = |mut file: std::fs::File| {
+        let filled = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+        // A part of a key would be in the way of a whole one.
+        filled.inspect_err(|_| drop(std::fs::remove_file(path)))
+    };
+    file.and_then(fill).map_err(|err| match err.kind() {
         std::io::ErrorKind::AlreadyExists => Message(format!(
             "`{}` is there already, and no key takes the place of another one: choose another name",
             path.display()

@@ -1,7 +1,9 @@
 //! Files of the operator, read whole and within a bound.
 //!
 //! Owns how a file is opened and read when its content or kind may not be what the host expects: a component, a
-//! registry, a lock, a key set. Must not know what a file means.
+//! registry, a lock, a key set; and how one is replaced. Must not know what a file means.
+
+mod replaced;
 
 use std::fs::{File, OpenOptions};
 use std::io::Read as _;
@@ -9,6 +11,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use airlock_types::unexpanded;
+pub use replaced::replace;
 use rustix::fs::OFlags;
 
 /// Why a file was not read. The texts are fragments that follow the file's name.

@@ -8,7 +8,6 @@ mod former;
 mod served;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -346,7 +345,7 @@ impl Lock {
             .map_err(|err| failed(err.to_string()))?;
         let text =
             format!("# Accepted tool definitions. Written by `airlock lock`; review its changes.\n{text}");
-        replace(&self.path, &text).map_err(|err| failed(err.to_string()))
+        file::replace(&self.path, text.as_bytes(), None).map_err(|err| failed(err.to_string()))
     }
 
     /// The differences between a registry and what this process has served.
@@ -373,18 +372,4 @@ fn in_line(err: &toml::de::Error, text: &str) -> String {
 /// The format of locks that carry no number.
 fn first_format() -> u32 {
     1
-}
-
-/// Writes another file first and renames it, so that a failure leaves the old lock unchanged. A link or a FIFO at that
-/// path is removed, never followed or opened.
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
-    let aside = path.with_extension("lock.new");
-    match std::fs::remove_file(&aside) {
-        Err(err) if err.kind() != std::io::ErrorKind::NotFound => return Err(err),
-        _ => {}
-    }
-    // `create_new` fails when another process put something there since it was removed.
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&aside)?;
-    file.write_all(text.as_bytes())?;
-    std::fs::rename(&aside, path)
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::print::{Message, Printer};
-use crate::{EXIT_NO, Ended, pack};
+use crate::{EXIT_NO, Ended};
 use airlock::file;
 use airlock_import::{Conflict, DOCUMENT_BYTES_MAX, Imported, Keep, Note, import, load, load_named, merge};
 use airlock_types::words::count;
@@ -185,7 +185,7 @@ impl<'m> Target<'m> {
         for (path, text) in [(out.join(self.name), &*self.text), (out.join(LAST).join(self.name), self.made)]
         {
             let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-            let written = folder.and_then(|()| pack::write(&path, text.as_bytes()));
+            let written = folder.and_then(|()| file::replace(&path, text.as_bytes(), None));
             written.map_err(|err| Message(format!("cannot write `{}`: {err}", path.display())))?;
         }
         Ok(())

@@ -1,7 +1,5 @@
 //! A file of the cache that is read as a whole: the SHA-256 of its JSON, in hex, then the JSON.
 
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -42,14 +40,9 @@ pub(super) fn aside(path: &Path) -> PathBuf {
 /// Writes a document, completely or not at all.
 pub(super) fn write(path: &Path, content: &impl Serialize) -> std::io::Result<()> {
     let json = serde_json::to_vec(content)?;
-    let aside = aside(path);
+    let content = [sha256(&json).as_bytes(), &json].concat();
     // The mode is set at creation: `read` refuses a file that other users could read or change.
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o400).open(&aside)?;
-    file.write_all(sha256(&json).as_bytes())?;
-    file.write_all(&json)?;
-    // Before the rename: after a crash the final name must not lead to a file without its content.
-    file.sync_all()?;
-    std::fs::rename(&aside, path)
+    file::replace(path, &content, Some(0o400))
 }
 
 /// Reads a document of at most this many bytes.

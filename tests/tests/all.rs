@@ -25,6 +25,7 @@ mod confidential;
 mod confined;
 mod confined_reload;
 mod confinement;
+mod dates;
 mod denials;
 mod described;
 mod desk;

@@ -137,9 +137,14 @@ fn plain(message: &str) -> String {
     let found = match found {
         "sequence" => "a list".to_owned(),
         "map" => "a table".to_owned(),
+        "date" => "a date".to_owned(),
         // With its value: integer `5`.
         other => format!("the {other}"),
     };
+    // An untagged enum is read ahead, as anything.
+    if expected == "any value" {
+        return format!("this is {found}, which cannot stand here");
+    }
     format!("this is {found}, and {expected} is expected here")
 }
 

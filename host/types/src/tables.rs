@@ -1,12 +1,14 @@
 //! TOML of settings, in which a table is written as a table.
 //!
 //! Derived code of serde also takes a list for a struct, by the order of its fields, and an empty one where each field has a
-//! default: `grants.keyvalue = []` would grant. Owns the one answer to that, for each struct at any depth: [`from_str`] hands
-//! its types a deserializer that refuses lists there. serde reads untagged and tagged enums ahead, out of reach of it, so a
-//! struct in one is read by [`table`]. Must not know any file.
+//! default: `grants.keyvalue = []` would grant. A date comes as a table with one key of the parser's own, which a table with
+//! any keys would take: `grants.config = 1979-05-27` would grant that key. Owns the one answer to both, at any depth:
+//! [`from_str`] hands its types a deserializer that refuses lists for structs, and dates for whatever is no date. serde reads
+//! untagged and tagged enums ahead, out of reach of it, so a struct in one is read by [`table`]. Must not know any file.
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::rc::Rc;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{
@@ -15,12 +17,14 @@ use serde::de::{
 };
 use serde::{Deserialize, Deserializer};
 
+use crate::words::quoted_list;
+
 /// Reads a file of settings.
 ///
 /// # Errors
 /// When it is not TOML, or not of the type; where the type has a struct and the text has a list, too.
 pub fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, toml::de::Error> {
-    T::deserialize(Strict(toml::Deserializer::parse(text)?))
+    T::deserialize(Strict::of(toml::Deserializer::parse(text)?))
 }
 
 /// Reads a table alone, for a struct within an enum without names: `#[serde(deserialize_with = "…")]`.
@@ -43,22 +47,53 @@ pub fn table<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) ->
     deserializer.deserialize_map(Table(PhantomData))
 }
 
-/// What reads a value, or hands one on, so that everything beneath it is read as strictly.
-struct Strict<T>(T);
+/// The name of the struct that a date is read as, by which a type says that it takes one.
+pub const DATE: &str = "$__toml_private_Datetime";
+/// Its only key.
+pub const DATE_KEY: &str = "$__toml_private_datetime";
 
-/// What is told of a value, and whether it takes a struct.
+/// What the parser says of a value that is no variant of an enum, whose names it does not say.
+const NO_VARIANT: &str = "wanted string or table";
+
+/// What reads a value, or hands one on, so that everything beneath it is read as strictly.
+struct Strict<T> {
+    inner: T,
+    /// What was expected in the place of a table, where this reads keys of it.
+    instead: Option<Rc<str>>,
+}
+
+impl<T> Strict<T> {
+    fn of(inner: T) -> Strict<T> {
+        Strict { inner, instead: None }
+    }
+}
+
+/// What is told of a value, and what it takes.
 struct Told<V> {
     visitor: V,
     is_struct: bool,
+    is_date: bool,
+    /// As that of the reader.
+    instead: Option<Rc<str>>,
 }
 
 impl<V> Told<V> {
     fn of(visitor: V) -> Told<V> {
-        Told { visitor, is_struct: false }
+        Told { visitor, is_struct: false, is_date: false, instead: None }
     }
 
     fn of_struct(visitor: V) -> Told<V> {
-        Told { visitor, is_struct: true }
+        Told { is_struct: true, ..Told::of(visitor) }
+    }
+
+    /// Whether a text may be read: as a key, only one that is no mark of a date.
+    fn check<E: Error>(&self, text: &str) -> Result<(), E> {
+        match &self.instead {
+            Some(expected) if text == DATE_KEY => {
+                Err(E::invalid_type(Unexpected::Other("date"), &&**expected))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -66,7 +101,7 @@ impl<V> Told<V> {
 macro_rules! deserialize {
     ($($told:ident $method:ident($($arg:ident: $ty:ty),*);)*) => {$(
         fn $method<V: Visitor<'de>>(self, $($arg: $ty,)* visitor: V) -> Result<V::Value, D::Error> {
-            self.0.$method($($arg,)* Told::$told(visitor))
+            self.inner.$method($($arg,)* Told { instead: self.instead, ..Told::$told(visitor) })
         }
     )*};
 }
@@ -102,14 +137,39 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         of deserialize_tuple(len: usize);
         of deserialize_tuple_struct(name: &'static str, len: usize);
         of deserialize_map();
-        of_struct deserialize_struct(name: &'static str, fields: &'static [&'static str]);
-        of deserialize_enum(name: &'static str, variants: &'static [&'static str]);
         of deserialize_identifier();
         of deserialize_ignored_any();
     }
 
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        let told = Told { is_date: name == DATE, instead: self.instead, ..Told::of_struct(visitor) };
+        self.inner.deserialize_struct(name, fields, told)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        let told = Told { instead: self.instead, ..Told::of(visitor) };
+        let read = self.inner.deserialize_enum(name, variants, told);
+        read.map_err(|err| {
+            if !err.to_string().contains(NO_VARIANT) {
+                return err;
+            }
+            // Without a place, which the value around it adds.
+            D::Error::custom(format!("one of {} is expected here", quoted_list(variants.iter().copied())))
+        })
+    }
+
     fn is_human_readable(&self) -> bool {
-        self.0.is_human_readable()
+        self.inner.is_human_readable()
     }
 }
 
@@ -144,12 +204,24 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Told<V> {
         visit_f32(f32);
         visit_f64(f64);
         visit_char(char);
-        visit_str(&str);
-        visit_borrowed_str(&'de str);
-        visit_string(String);
         visit_bytes(&[u8]);
         visit_borrowed_bytes(&'de [u8]);
         visit_byte_buf(Vec<u8>);
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<V::Value, E> {
+        self.check(text)?;
+        self.visitor.visit_str(text)
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<V::Value, E> {
+        self.check(text)?;
+        self.visitor.visit_borrowed_str(text)
+    }
+
+    fn visit_string<E: Error>(self, text: String) -> Result<V::Value, E> {
+        self.check(&text)?;
+        self.visitor.visit_string(text)
     }
 
     fn visit_none<E: Error>(self) -> Result<V::Value, E> {
@@ -161,26 +233,27 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Told<V> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
-        self.visitor.visit_some(Strict(deserializer))
+        self.visitor.visit_some(Strict { inner: deserializer, instead: self.instead })
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
-        self.visitor.visit_newtype_struct(Strict(deserializer))
+        self.visitor.visit_newtype_struct(Strict { inner: deserializer, instead: self.instead })
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<V::Value, A::Error> {
         if self.is_struct {
             return Err(A::Error::invalid_type(Unexpected::Seq, &self.visitor));
         }
-        self.visitor.visit_seq(Strict(list))
+        self.visitor.visit_seq(Strict::of(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
-        self.visitor.visit_map(Strict(map))
+        let instead = (!self.is_date).then(|| expected(&self.visitor).into());
+        self.visitor.visit_map(Strict { inner: map, instead })
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<V::Value, A::Error> {
-        self.visitor.visit_enum(Strict(data))
+        self.visitor.visit_enum(Strict { inner: data, instead: self.instead })
     }
 }
 
@@ -188,7 +261,7 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Strict<S> {
     type Value = S::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
-        self.0.deserialize(Strict(deserializer))
+        self.inner.deserialize(Strict { inner: deserializer, instead: self.instead })
     }
 }
 
@@ -196,11 +269,11 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Strict<A> {
     type Error = A::Error;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
-        self.0.next_element_seed(Strict(seed))
+        self.inner.next_element_seed(Strict::of(seed))
     }
 
     fn size_hint(&self) -> Option<usize> {
-        self.0.size_hint()
+        self.inner.size_hint()
     }
 }
 
@@ -208,15 +281,15 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Strict<A> {
     type Error = A::Error;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
-        self.0.next_key_seed(Strict(seed))
+        self.inner.next_key_seed(Strict { inner: seed, instead: self.instead.clone() })
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        self.0.next_value_seed(Strict(seed))
+        self.inner.next_value_seed(Strict::of(seed))
     }
 
     fn size_hint(&self) -> Option<usize> {
-        self.0.size_hint()
+        self.inner.size_hint()
     }
 }
 
@@ -225,8 +298,8 @@ impl<'de, A: EnumAccess<'de>> EnumAccess<'de> for Strict<A> {
     type Variant = Strict<A::Variant>;
 
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self::Variant), A::Error> {
-        let (value, variant) = self.0.variant_seed(Strict(seed))?;
-        Ok((value, Strict(variant)))
+        let (value, variant) = self.inner.variant_seed(Strict { inner: seed, instead: self.instead })?;
+        Ok((value, Strict::of(variant)))
     }
 }
 
@@ -234,15 +307,15 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Strict<A> {
     type Error = A::Error;
 
     fn unit_variant(self) -> Result<(), A::Error> {
-        self.0.unit_variant()
+        self.inner.unit_variant()
     }
 
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
-        self.0.newtype_variant_seed(Strict(seed))
+        self.inner.newtype_variant_seed(Strict::of(seed))
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
-        self.0.tuple_variant(len, Told::of(visitor))
+        self.inner.tuple_variant(len, Told::of(visitor))
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -250,96 +323,20 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Strict<A> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        self.0.struct_variant(fields, Told::of_struct(visitor))
+        self.inner.struct_variant(fields, Told::of_struct(visitor))
     }
+}
+
+/// What a visitor takes, for an error. What is read ahead takes anything.
+fn expected<'de>(visitor: &impl Visitor<'de>) -> String {
+    struct Words<'v, V>(&'v V);
+    impl<'de, V: Visitor<'de>> fmt::Display for Words<'_, V> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.expecting(f)
+        }
+    }
+    Words(visitor).to_string()
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use toml::Spanned;
-
-    use super::*;
-
-    #[derive(Debug, Default, PartialEq, Deserialize)]
-    #[serde(deny_unknown_fields, default)]
-    struct Inner {
-        number: u8,
-        names: Vec<String>,
-        pair: Option<(i64, bool)>,
-    }
-
-    #[derive(Debug, PartialEq, Deserialize)]
-    #[serde(rename_all = "kebab-case")]
-    enum Kind {
-        Plain,
-        With { number: u8 },
-    }
-
-    #[derive(Debug, PartialEq, Deserialize)]
-    #[serde(untagged)]
-    enum Either {
-        Word(String),
-        Inner(#[serde(deserialize_with = "table")] Inner),
-    }
-
-    #[derive(Debug, Default, PartialEq, Deserialize)]
-    #[serde(deny_unknown_fields, default)]
-    struct Whole {
-        inner: Inner,
-        one: Option<Spanned<Inner>>,
-        many: Vec<Inner>,
-        named: BTreeMap<String, Spanned<Inner>>,
-        kind: Option<Kind>,
-        either: Option<Either>,
-        #[serde(deserialize_with = "table")]
-        ahead: Inner,
-    }
-
-    #[test]
-    fn tables_and_lists_are_read_where_they_belong() {
-        let whole: Whole = from_str(
-            "inner = { number = 1, names = [\"a\", \"b\"], pair = [-2, true] }\none = { number = 3 }\n\
-             many = [{ number = 4 }, {}]\nnamed.a = { number = 5 }\nkind.with = { number = 6 }\neither = { number = 7 }\n\
-             ahead = { number = 8 }\n",
-        )
-        .unwrap();
-        let inner = |number| Inner { number, ..Inner::default() };
-        assert_eq!(
-            whole.inner,
-            Inner { number: 1, names: vec!["a".into(), "b".into()], pair: Some((-2, true)) }
-        );
-        let one = whole.one.unwrap();
-        assert_eq!((one.span().start, one.into_inner()), (68, inner(3)));
-        assert_eq!(whole.many, [inner(4), inner(0)]);
-        assert_eq!(*whole.named["a"].get_ref(), inner(5));
-        assert_eq!(
-            (whole.kind, whole.either),
-            (Some(Kind::With { number: 6 }), Some(Either::Inner(inner(7))))
-        );
-        assert_eq!(whole.ahead, inner(8));
-        let words: Whole = from_str("kind = \"plain\"\neither = \"x\"").unwrap();
-        assert_eq!((words.kind, words.either), (Some(Kind::Plain), Some(Either::Word("x".into()))));
-    }
-
-    #[test]
-    fn no_list_is_a_table_at_any_depth() {
-        for list in ["[]", "[1]", "[1, [\"a\"]]"] {
-            for place in
-                ["inner = X", "one = X", "many = [X]", "named.a = X", "named = { a = X }", "kind.with = X"]
-            {
-                let text = place.replace('X', list);
-                let error = from_str::<Whole>(&text).unwrap_err();
-                assert!(
-                    error.message().contains("invalid type: sequence, expected struct"),
-                    "{text}: {error}"
-                );
-                assert!(error.span().is_some(), "{text}");
-            }
-            for place in ["either = X", "ahead = X"] {
-                assert!(from_str::<Whole>(&place.replace('X', list)).is_err(), "{place} {list}");
-            }
-        }
-    }
-}
+mod tests;

@@ -3,11 +3,16 @@
 //! Their uses pass, and are recorded as ones that would be denied. So an operator learns what a tool needs before granting
 //! it. What is tried must do no harm: reading only, without secrets, and on the public network.
 
+use std::fmt;
+
 use chrono::{NaiveDate, NaiveTime};
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use toml::value::{Date, Datetime};
 
 use airlock_types::grant::{Access, GrantProblem, Grants, HttpGrant};
+use airlock_types::tables::{DATE, DATE_KEY};
 
 /// Extra grants of one tool, and their end.
 #[derive(Clone, Debug, Deserialize)]
@@ -21,32 +26,33 @@ pub struct ReportConfig {
 }
 
 /// A day of the calendar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "DayForm")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Day(NaiveDate);
 
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "a day is written as `2026-12-31`")]
-enum DayForm {
-    Date(Datetime),
-    Text(String),
-}
+/// How a day is written.
+const FORM: &str = "a day is written as `2026-12-31`";
 
-impl TryFrom<DayForm> for Day {
-    type Error = String;
+// By hand, because an untagged enum is read ahead, where no date is expected.
+impl<'de> Deserialize<'de> for Day {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Day, D::Error> {
+        struct Form;
+        impl<'de> Visitor<'de> for Form {
+            type Value = Day;
 
-    fn try_from(form: DayForm) -> Result<Day, String> {
-        let read = match form {
-            DayForm::Date(date) => Some(date),
-            DayForm::Text(text) => text.parse().ok(),
-        };
-        let date = match read {
-            Some(Datetime { date: Some(Date { year, month, day }), time: None, offset: None }) => {
-                NaiveDate::from_ymd_opt(year.into(), month.into(), day.into())
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a day such as `2026-12-31`")
             }
-            Some(_) | None => None,
-        };
-        date.map(Day).ok_or_else(|| "a day is written as `2026-12-31`".to_owned())
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Day, E> {
+                Day::try_from(text.to_owned()).map_err(E::custom)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Day, A::Error> {
+                let date = Datetime::deserialize(MapAccessDeserializer::new(map));
+                date.ok().and_then(Day::of).ok_or_else(|| A::Error::custom(FORM))
+            }
+        }
+        deserializer.deserialize_struct(DATE, &[DATE_KEY], Form)
     }
 }
 
@@ -54,17 +60,25 @@ impl TryFrom<String> for Day {
     type Error = String;
 
     fn try_from(text: String) -> Result<Day, String> {
-        DayForm::Text(text).try_into()
+        text.parse().ok().and_then(Day::of).ok_or_else(|| FORM.to_owned())
     }
 }
 
-impl std::fmt::Display for Day {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
 impl Day {
+    /// The day of a date without a time.
+    fn of(date: Datetime) -> Option<Day> {
+        let Datetime { date: Some(Date { year, month, day }), time: None, offset: None } = date else {
+            return None;
+        };
+        NaiveDate::from_ymd_opt(year.into(), month.into(), day.into()).map(Day)
+    }
+
     /// Its beginning in UTC, in milliseconds since the Unix epoch.
     pub fn begins_ms(self) -> u64 {
         let ms = self.0.and_time(NaiveTime::MIN).and_utc().timestamp_millis();
@@ -125,7 +139,7 @@ mod tests {
     use super::*;
 
     fn day(text: &str) -> Result<Day, String> {
-        Day::try_from(DayForm::Text(text.to_owned()))
+        Day::try_from(text.to_owned())
     }
 
     #[test]
@@ -135,6 +149,25 @@ mod tests {
         assert_eq!(day("2026-12-31").unwrap().to_string(), "2026-12-31");
         for wrong in ["", "tomorrow", "2026-13-01", "2026-12-31T00:00:00Z", "2026-02-30"] {
             assert!(day(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_day_is_a_text_or_a_date_of_toml() {
+        let read = |value: &str| {
+            let text = format!(
+                "[tools.t]\ncomponent = \"c\"\nreport = {{ until = {value}, grants.clock = true }}\n"
+            );
+            airlock_types::tables::from_str::<crate::config::Config>(&text).map_err(|err| err.to_string())
+        };
+        for written in ["\"2026-12-31\"", "2026-12-31"] {
+            let config = read(written).unwrap();
+            let report = config.tools.values().next().unwrap().report.clone().unwrap();
+            assert_eq!(report.get_ref().until, day("2026-12-31").unwrap());
+        }
+        for wrong in ["2026-12-31T00:00:00Z", "07:32:00", "1", "{ a = 1 }", "[]"] {
+            let said = read(wrong).unwrap_err();
+            assert!(said.contains("`2026-12-31`") && !said.contains("private"), "{wrong}: {said}");
         }
     }
 }

@@ -82,6 +82,7 @@ mod log_verb;
 mod mcp;
 mod modes;
 mod names;
+mod paths;
 mod policy_cli;
 mod pool;
 mod published;

@@ -151,3 +151,33 @@ fn a_full_disk_is_named_by_verbs_that_read_and_by_those_that_call() {
         assert!(said.contains("its disk is full") && said.contains("make room"), "{verb}: {said}");
     }
 }
+
+/// Makes a folder read-only, also for root. `None` where a test may not.
+fn read_only(folder: &Path) -> Option<impl Drop + use<>> {
+    struct Mounted(PathBuf);
+    impl Drop for Mounted {
+        fn drop(&mut self) {
+            let _ = Command::new("umount").arg(&self.0).status();
+        }
+    }
+    let mount = |args: &[&str]| {
+        Command::new("mount").args(args).arg(folder).output().is_ok_and(|ended| ended.status.success())
+    };
+    let path = folder.to_str().unwrap();
+    mount(&["--bind", path]).then(|| Mounted(folder.to_owned())).filter(|_| mount(&["-o", "remount,bind,ro"]))
+}
+
+#[test]
+fn reads_go_on_where_the_state_folder_is_read_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = used(folder.path(), READS);
+    let Some(_mounted) = read_only(&folder.path().join(".airlock")) else { return };
+    let read = airlock(&path, &["call", "reads", KM]);
+    let text = crate::stderr(&read);
+    assert!(read.status.success() && text.contains("cannot be written to"), "{text}");
+    assert!(!airlock(&path, &["call", "writes", KM]).status.success());
+    assert!(airlock(&path, &["check"]).status.success());
+    registry_in(folder.path(), "");
+    let text = said(&path, &["call", "reads", KM]);
+    assert!(text.contains("journal.db") && text.contains("`journal.unavailable = \"reads\"`"), "{text}");
+}

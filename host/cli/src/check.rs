@@ -6,7 +6,7 @@ use super::confined::Process;
 use super::moment::Moment;
 use super::print::Printer;
 use super::{EXIT_NO, Ended, Threads, open};
-use airlock::config::{ConfigFile, Confine, ExportTo};
+use airlock::config::{ConfigFile, Confine};
 use airlock_server::confine::Rules;
 use airlock_types::words::count;
 
@@ -75,8 +75,7 @@ async fn check(
 
 /// A warning of checkpoints that could not be exported: a server would try each again and again.
 fn nowhere(file: &ConfigFile) -> Option<String> {
-    let Some(ExportTo::File(path)) = &file.config.journal.checkpoint.to else { return None };
-    let path = file.folder().join(path);
+    let path = file.checkpoint_file()?;
     let folder = path.parent().filter(|folder| !folder.is_dir())?;
     let (path, folder) = (path.display(), folder.display());
     Some(format!(

@@ -12,6 +12,7 @@ mod http;
 mod journal;
 mod needed;
 pub mod origin;
+mod paths;
 mod places;
 mod range;
 mod report;
@@ -20,6 +21,7 @@ mod server;
 mod session;
 mod signature;
 mod tool;
+mod used;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -52,6 +54,7 @@ use airlock_types::grant::GrantProblem;
 use airlock_types::limit::CompileLimits;
 use airlock_types::tables;
 pub(crate) use places::Places;
+pub use used::place;
 
 /// Length of the longest public name. MCP clients accept 64 characters and put prefixes of their own before the name.
 pub const NAME_CHARS_MAX: usize = 45;
@@ -328,10 +331,8 @@ impl ConfigFile {
             &self.source,
             &range::SETTINGS,
         ));
-        if self.config.host.state.as_os_str().is_empty() {
-            let hint = "name a folder of its own; without the setting it is `.airlock`".to_owned();
-            problems.push(Diagnostic::without_place("`host.state` is empty", Some(hint)));
-        }
+        problems.extend(self.lock_problem());
+        problems.extend(paths::problems(&self.path.display().to_string(), &self.source));
         problems.extend(caller::problems(self));
         problems.extend(hold::problems(self));
         problems.extend(http::problems(self));

@@ -6,6 +6,7 @@
 mod approval;
 mod builder;
 mod call_count;
+mod confined;
 mod error;
 mod fixed;
 mod grade;

@@ -276,7 +276,7 @@ fn read_apart(
             vec![file.folder().join(sealed), file.folder().join(identity)]
         }
     };
-    match files.into_iter().find(|path| store::is_of_state(file, path)) {
+    match files.into_iter().find(|path| file.is_of_state(path)) {
         Some(path) => Err(SecretError::State(path)),
         None => read(name, source, file.folder(), unseal),
     }

@@ -3,7 +3,7 @@
 //! Behind the writer of the journal, over a connection of its own: no call waits for it. Must not know what is in the log.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::io::{Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +17,9 @@ use airlock_journal::log::Note;
 
 /// Time limit of an export over HTTP. The next checkpoint covers what this one does.
 const DEADLINE: Duration = Duration::from_secs(10);
+
+/// How each checkpoint begins, with the name of its log.
+const ORIGIN: &str = "airlock-journal/";
 
 /// Makes and exports checkpoints until it is dropped. `folder` is that of the registry. What applies is what is set at each
 /// run.
@@ -66,14 +69,22 @@ async fn blocking<T: Send + 'static>(
     done.map_err(|err| err.to_string())?
 }
 
-/// Appends a checkpoint to a file. An empty line is between two.
+/// Appends a checkpoint to a file that has others, or nothing. An empty line is between two.
 fn append(path: &Path, text: &str) -> std::io::Result<()> {
     // Checked first: opening a pipe would wait for its reader.
     if path.metadata().is_ok_and(|found| !found.is_file()) {
         return Err(std::io::Error::other("it is not a file"));
     }
-    let mut file: File = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-    let between = if file.metadata()?.len() > 0 { "\n" } else { "" };
+    let mut file: File = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+    // The path may be a slip, and lead to a file that would be of no use any more.
+    let mut start = Vec::new();
+    Read::by_ref(&mut file).take(ORIGIN.len() as u64).read_to_end(&mut start)?;
+    if !start.is_empty() && start != ORIGIN.as_bytes() {
+        return Err(std::io::Error::other(
+            "it holds something else than checkpoints, and is left as it is; name another file as `journal.checkpoint.to`",
+        ));
+    }
+    let between = if start.is_empty() { "" } else { "\n" };
     file.write_all(format!("{between}{text}").as_bytes())?;
     file.sync_data()
 }
@@ -98,11 +109,23 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("kept.txt");
-        append(&path, "one\n").unwrap();
-        append(&path, "two\n").unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\n\ntwo\n");
+        append(&path, "airlock-journal/1\n").unwrap();
+        append(&path, "airlock-journal/2\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "airlock-journal/1\n\nairlock-journal/2\n");
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert!(append(folder.path(), "x").unwrap_err().to_string().contains("not a file"));
         assert!(append(&folder.path().join("no/such"), "x").is_err());
+    }
+
+    #[test]
+    fn a_file_with_anything_else_is_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notes.txt");
+        for content in ["airlock", "[tools]\n", "\n", "airlock-journalx 1\n"] {
+            std::fs::write(&path, content).unwrap();
+            let said = append(&path, "airlock-journal/1\n").unwrap_err().to_string();
+            assert!(said.contains("something else than checkpoints"), "{content}: {said}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
+        }
     }
 }

@@ -4,15 +4,12 @@
 //! which files are refused: those that the registry uses for something else, those of the state folder, and those whose
 //! content is not that of a secret. Must not know values.
 
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::print::Message;
-use airlock::config::{ConfigFile, ExportTo};
-use airlock::file;
-use airlock::lock::Lock;
-use airlock::secret::{FILE_BYTES_MAX, store};
-use airlock::signature::{envelope_path, minisign_path};
+use airlock::config::ConfigFile;
+use airlock::secret::FILE_BYTES_MAX;
+use airlock::{config, file};
 
 /// How an age file begins: in its binary form, and as text.
 const AGE: [&[u8]; 2] = [b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----"];
@@ -26,11 +23,12 @@ pub(super) fn check(file: &ConfigFile, name: &str, path: &Path) -> Result<(), Me
         let (path, how) = (path.display(), "name a file of its own for the secret");
         Err(Message(format!("`{path}` is not written or removed as the file of `{name}`: {what}; {how}")))
     };
-    let place = place(path);
-    if let Some((what, _)) = others(file).into_iter().find(|(_, other)| self::place(other) == place) {
+    // A link is the link itself: that is what would be replaced or removed.
+    let place = config::place(path);
+    if let Some((what, _)) = file.used_files().into_iter().find(|(_, used)| config::place(used) == place) {
         return refused(format!("it is {what}"));
     }
-    if store::is_of_state(file, path) {
+    if file.is_of_state(path) {
         return refused("it lies in the state folder, whose files are the host's own".to_owned());
     }
     match file::read(path, FILE_BYTES_MAX) {
@@ -41,37 +39,6 @@ pub(super) fn check(file: &ConfigFile, name: &str, path: &Path) -> Result<(), Me
         Err(err) if err.is_not_found() => Ok(()),
         Err(err) => refused(err.to_string()),
     }
-}
-
-/// The files that a registry uses for something else than values, with what they are.
-fn others(file: &ConfigFile) -> Vec<(String, PathBuf)> {
-    let at = |path: &Path| file.folder().join(path);
-    let own =
-        [("the registry".to_owned(), file.path.clone()), ("its lock".to_owned(), Lock::path_of(&file.path))];
-    let tools = file.config.tools.iter().flat_map(|(key, tool)| {
-        let (key, component) = (key.get_ref(), at(tool.component.get_ref()));
-        let signatures = [envelope_path(&component), minisign_path(&component)];
-        let signatures = signatures.map(|path| (format!("a signature of the component of `{key}`"), path));
-        signatures.into_iter().chain([(format!("the component of `{key}`"), component)])
-    });
-    let identities = file.config.secrets.iter().filter_map(|(name, secret)| {
-        let identity = secret.identity.as_ref()?;
-        Some((format!("the identity that decrypts `{}`", name.get_ref()), at(identity)))
-    });
-    let jwks = file.config.oauth.iter().filter_map(|oauth| oauth.get_ref().jwks.file());
-    let jwks = jwks.map(|path| ("the file of `oauth.jwks`".to_owned(), at(path)));
-    let checkpoints = match &file.config.journal.checkpoint.to {
-        Some(ExportTo::File(path)) => Some(("the file of `journal.checkpoint.to`".to_owned(), at(path))),
-        Some(ExportTo::Url(_)) | None => None,
-    };
-    own.into_iter().chain(tools).chain(identities).chain(jwks).chain(checkpoints).collect()
-}
-
-/// A file by its real folder and its name. A link is the link itself: that is what would be replaced or removed.
-fn place(path: &Path) -> Option<(PathBuf, &OsStr)> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Where the folder does not exist, nothing is.
-    Some((folder.canonicalize().ok()?, path.file_name()?))
 }
 
 /// Whether a content may be that of a secret. Also one that is not accepted: it is to be mended.

@@ -14,7 +14,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
-use super::{Config, ConfigFile, ToolConfig};
+use super::{Config, ConfigFile, ToolConfig, paths};
 use airlock_types::diagnostic::Diagnostic;
 use airlock_types::grant::HttpGrant;
 use airlock_types::grant::http::secret::{INLINE, is_secret_name};
@@ -86,6 +86,9 @@ impl SecretConfig {
         let SecretConfig { env, file, age, identity, is_inline, is_idle: _ } = self;
         if *is_inline {
             return Err(INLINE);
+        }
+        if self.files().filter_map(|path| path.to_str()).any(|path| paths::wrong(path).is_some()) {
+            return Err("a path of it is empty, or has a zero byte");
         }
         match (env, file, age, identity) {
             (Some(env), None, None, None) if is_variable(env) => Ok(SecretSource::Env(env)),
@@ -310,6 +313,9 @@ mod tests {
             ("file = \"k\"\nidentity = \"i\"", "without `age`"),
             ("env = \"A-B\"", "not the name of a variable"),
             ("env = \"\"", "not the name of a variable"),
+            ("file = \"\"", "a path of it is empty"),
+            ("age = \"k\"\nidentity = \"\"", "a path of it is empty"),
+            ("file = \"a\\u0000b\"", "has a zero byte"),
             ("age = \"k\"\nidenity = \"i\"", "did you mean `identity`?"),
         ] {
             let said = problems_of(&format!("[secrets.K]\n{place}\n"));

@@ -11,8 +11,9 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::confined::suit_confinement;
 use super::fixed::Fixed;
-use super::load::{Means, first_loaded, pool, suit_confinement};
+use super::load::{Means, first_loaded, pool};
 use super::{Condition, Host, OpenError};
 use crate::capability::keyvalue::{KeyValues, Pairs};
 use crate::capability::{Capabilities, Capability, Resolve};

@@ -12,8 +12,7 @@ use wasmtime::Engine;
 use super::OpenError;
 use crate::blocking::Lost;
 use crate::capability::Capabilities;
-use crate::config::{ConfigFile, Confine};
-use crate::confinement::Confinement;
+use crate::config::ConfigFile;
 use crate::environment::World;
 use crate::lock::{Lock, LockError, Served};
 use crate::registry;
@@ -23,7 +22,7 @@ use crate::registry::{
 use crate::sandbox::cache::{Cache, CacheError, folder_of};
 use crate::sandbox::compiler::Compiler;
 use crate::sandbox::engine::{Backend, Optimize, compiler, engine};
-use airlock_journal::{Journal, JournalError, database, state};
+use airlock_journal::{Journal, JournalError, state};
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::environment::Environment;
 use airlock_types::limit::CompileLimits;
@@ -53,6 +52,7 @@ pub(super) async fn load(
     means: &Means<'_>,
     watch: &(dyn Fn(LoadEvent) + Sync),
 ) -> Result<Registry, OpenError> {
+    exports_apart(file, means.threads).await?;
     // Read at each load, so that a reload finds a new value. Only here: who looks at tools needs no secret.
     let read = {
         let (file, capabilities) = (file.clone(), means.capabilities.clone());
@@ -60,6 +60,22 @@ pub(super) async fn load(
     };
     let capabilities = &step(means.threads, "reading secrets", read).await?;
     with_secrets(file, &Means { capabilities, ..*means }, watch).await
+}
+
+/// Checks that checkpoints are not appended to a file that the registry uses for something else.
+async fn exports_apart(file: &ConfigFile, threads: &Threads) -> Result<(), OpenError> {
+    if file.checkpoint_file().is_none() {
+        return Ok(());
+    }
+    let file = file.clone();
+    let problem =
+        step(threads, "looking at the file of checkpoints", move || file.checkpoint_problem()).await;
+    match problem {
+        Ok(Some(problem)) => Err(Diagnostics::from(problem).into()),
+        // A component on a disk that does not answer keeps no other from being served: nothing is appended to a file with
+        // anything else in it.
+        Ok(None) | Err(_) => Ok(()),
+    }
 }
 
 /// Opens the compile cache and loads the registry's tools with these capabilities, whose secrets are read.
@@ -285,32 +301,6 @@ pub async fn load_registry(
         older: &Registry::default(),
     };
     with_secrets(file, &means, watch).await
-}
-
-/// Fits what follows to the confinement of this process.
-///
-/// # Errors
-/// When the registry requires more of it than there is.
-pub(super) async fn suit_confinement(
-    file: &ConfigFile,
-    confinement: Option<&Confinement>,
-) -> Result<(), OpenError> {
-    let Some(confinement) = confinement else { return Ok(()) };
-    if file.config.host.confine == Confine::Require && !confinement.is_whole() {
-        return Err(OpenError::Unconfined(confinement.clone()));
-    }
-    if confinement.landlock.is_in_force() {
-        let state = file.state();
-        state::confined();
-        let set = tokio::task::spawn_blocking(move || {
-            state::folder(&state)?;
-            // Without it a large change of a database fails, and small ones do not.
-            let kept = database::temporary_files_in(&state);
-            kept.map_err(|reason| JournalError::Open { path: state, reason }.into())
-        });
-        return set.await.map_err(|err| JournalError::Read(err.to_string()))?;
-    }
-    Ok(())
 }
 
 /// An engine with a pool that has a place for each call that may run.

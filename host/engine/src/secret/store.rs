@@ -1,31 +1,19 @@
 //! Files of secrets, as `airlock secret` writes and removes them.
 
-use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::config::ConfigFile;
+use crate::file;
 use airlock_journal::state;
 use airlock_journal::state::StateError;
 
 /// The folder for secrets that the registry does not declare yet, below the state folder, which no tool can be granted.
-const FOLDER: &str = "secrets";
+pub(crate) const FOLDER: &str = "secrets";
 
 /// The file of a secret that the registry does not declare yet.
 pub fn undeclared(file: &ConfigFile, name: &str) -> PathBuf {
     file.state().join(FOLDER).join(name)
-}
-
-/// Whether a file is one of the state folder that is not for secrets, or would be.
-pub fn is_of_state(file: &ConfigFile, path: &Path) -> bool {
-    let Ok(state) = file.state().canonicalize() else { return false };
-    // Resolved, so that a link into the state folder is found; of a file that is not there yet, its folder.
-    let (folder, name) = (path.parent().map(Path::canonicalize), path.file_name());
-    let beside = folder.and_then(Result::ok).zip(name).map(|(folder, name)| folder.join(name));
-    let is_own = |path: PathBuf| path.starts_with(&state) && !path.starts_with(state.join(FOLDER));
-    path.canonicalize().ok().into_iter().chain(beside).any(is_own)
 }
 
 /// The names of files below the state folder.
@@ -60,28 +48,8 @@ pub fn folder(file: &ConfigFile) -> Result<(), StateError> {
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     // A bare file name has an empty parent, which is not a path that can be opened.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let mut aside = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
-    aside.push(format!(".{}", std::process::id()));
-    let aside = folder.join(aside);
-    let written = fill(&aside, content).and_then(|()| std::fs::rename(&aside, path));
-    if written.is_err() {
-        // What is left of it holds a value.
-        let _ = std::fs::remove_file(&aside);
-    }
-    written?;
-    File::open(folder)?.sync_all()
-}
-
-fn fill(path: &Path, content: &[u8]) -> io::Result<()> {
-    // One that a former process left.
-    match std::fs::remove_file(path) {
-        Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
+    state::make_folder(folder)?;
+    file::replace(path, content, Some(0o600))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use airlock::config::{ConfigFile, ExportTo};
+use airlock::config::ConfigFile;
 use airlock::lock::{Lock, Pin};
 use airlock::registry::OutOfReach;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
@@ -222,10 +222,7 @@ fn around(named: &Named) -> Vec<(PathBuf, Reach)> {
 fn written(file: &ConfigFile) -> impl Iterator<Item = PathBuf> {
     let lock = Lock::read(file).ok().filter(|lock| lock.pin() == Pin::Accept);
     let lock = lock.map(|lock| folder_of(lock.path()).to_owned());
-    let checkpoints = match &file.config.journal.checkpoint.to {
-        Some(ExportTo::File(path)) => Some(folder_of(&file.folder().join(path)).to_owned()),
-        Some(ExportTo::Url(_)) | None => None,
-    };
+    let checkpoints = file.checkpoint_file().map(|path| folder_of(&path).to_owned());
     lock.into_iter().chain(checkpoints)
 }
 

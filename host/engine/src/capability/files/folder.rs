@@ -35,7 +35,8 @@ pub(crate) enum GrantError {
     Kernel { folder: PathBuf, kernel: PathBuf },
     /// A folder that the guest may change holds what decides about the guest.
     #[error(
-        "the granted folder `{}` is writable and holds the {what} `{}`: the tool could change what this host runs",
+        "the granted folder `{}` is writable and holds the {what} `{}`: the tool could change what this host runs or \
+         relies on",
         .folder.display(),
         .own.display()
     )]
@@ -50,7 +51,7 @@ pub(crate) enum GrantError {
 pub(crate) struct Reserved {
     /// Folders of the host that no tool may read: absolute, without links.
     pub(crate) private: Vec<(PathBuf, &'static str)>,
-    /// Files that no tool may change: what the host runs, and who may call it.
+    /// Files that no tool may change: what the host runs, who may call it, and what proves its records.
     pub(crate) own: Vec<(PathBuf, &'static str)>,
 }
 

@@ -19,10 +19,16 @@ pub(in crate::registry::load) fn reserved(file: &ConfigFile, apart: Option<&Path
     let signatures = signatures.map(|path| (path, "signature"));
     let oauth = file.config.oauth.iter();
     let keys = oauth.filter_map(|oauth| oauth.get_ref().jwks.file()).map(|path| (at(path), "key set"));
+    let checkpoints = file.checkpoint_file().map(|path| (path, "file of checkpoints"));
     // The lock lies beside the registry.
     let registry: (PathBuf, &str) = (file.path.clone(), "registry");
     Reserved {
         private: state.into_iter().chain(apart).collect(),
-        own: std::iter::once(registry).chain(components).chain(signatures).chain(keys).collect(),
+        own: std::iter::once(registry)
+            .chain(components)
+            .chain(signatures)
+            .chain(keys)
+            .chain(checkpoints)
+            .collect(),
     }
 }

@@ -121,6 +121,17 @@ pub(super) fn ageless(name: &str, contract: &Contract) -> Vec<String> {
     ageless.then(note).into_iter().collect()
 }
 
+/// A note on a least time of the registry that is longer than an attempt can be: with it none would ever be started.
+pub(super) fn never_useful(name: &str, useful_ms_min: Option<u64>, deadline_ms: u64) -> Vec<String> {
+    let note = |least| {
+        format!(
+            "`{name}` has `useful_ms_min = {least}`, and an attempt of it ends after {deadline_ms} ms: {deadline_ms} holds \
+             instead; lower it, or raise `limits.deadline_ms`"
+        )
+    };
+    useful_ms_min.filter(|least| *least > deadline_ms).map(note).into_iter().collect()
+}
+
 /// The effect class of a tool: the operator's, else the declared one, else the strongest that its grants make possible.
 /// Also returns notes for a reviewer.
 ///

@@ -67,6 +67,7 @@ impl Entry {
             notes::undescribed(&public, &contract),
             notes::ageless(&public, &contract),
             notes::unused_terms(&public, &contract),
+            notes::never_useful(&public, config.useful_ms_min, allowance.limits().deadline_ms),
         ];
         let fallback = name::fallbacks(&config.fallback, function);
         let tool = Tool {

@@ -51,6 +51,27 @@ fn exit_codes_are_those_of_the_table() {
     }
     assert_eq!(airlock("example", &["no-such-verb"]).status.code(), Some(2));
     assert_eq!(airlock("no/such.toml", &["tools"]).status.code(), Some(1));
+    assert_eq!(airlock("example", &["explain", "no_such_tool"]).status.code(), Some(10));
+    assert_eq!(airlock("example", &["serve"]).status.code(), Some(2));
+    for asked in ["--help", "--version"] {
+        assert_eq!(airlock("example", &[asked]).status.code(), Some(0));
+    }
+}
+
+#[test]
+fn input_that_cannot_be_read_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("airlock.toml"), "").unwrap();
+    for (path, verb) in [
+        (registry("example"), ["call", "unit_convert", "-"]),
+        (folder.path().join("airlock.toml"), ["secret", "set", "K"]),
+    ] {
+        let stdin = std::fs::File::open(folder.path()).unwrap();
+        let output =
+            Command::new(program()).arg("--registry").arg(path).args(verb).stdin(stdin).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{verb:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains("stdin cannot be read: Is a directory"), "{}", stderr(&output));
+    }
 }
 
 #[test]
@@ -72,9 +93,14 @@ fn a_closed_pipe_is_not_a_panic() {
 
 #[test]
 fn output_that_is_lost_is_an_error() {
-    for verb in
-        [&["tools"][..], &["check"], &["call", "unit_convert", r#"{"value": 1, "from": "km", "to": "mile"}"#]]
-    {
+    for verb in [
+        &["tools"][..],
+        &["check"],
+        &["--help"],
+        &["call", "--help"],
+        &["--version"],
+        &["call", "unit_convert", r#"{"value": 1, "from": "km", "to": "mile"}"#],
+    ] {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let mut command = Command::new(program());
         let command = command.arg("--registry").arg(registry("example")).args(verb).stdout(full);

@@ -10,7 +10,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use airlock_tests::wire::{Wire, stateless_meta};
-use airlock_tests::{program, registry};
+use airlock_tests::{program, registry, root};
 use serde_json::{Value, json};
 
 /// A whole session, as text for a server's stdin.
@@ -266,4 +266,23 @@ fn subscriptions_do_not_delay_calls() {
         }
     }
     assert!(wire.end().unwrap().1.success(), "open subscriptions do not keep it from leaving");
+}
+
+#[test]
+fn input_that_cannot_be_read_ends_with_an_error_and_none_with_no_word() {
+    let run = |stdin: File| {
+        let mut command = Command::new(program());
+        command.arg("--registry").arg(registry("example")).args(["serve", "--stdio"]).stdin(stdin);
+        command.output().unwrap()
+    };
+    let folder = run(File::open(root()).unwrap());
+    let said = crate::stderr(&folder);
+    assert_eq!(folder.status.code(), Some(70), "{said}");
+    assert!(said.contains("stdin cannot be read: Is a directory"), "{said}");
+    // Often, since it depends on when the runtime ends.
+    for _ in 0..10 {
+        let none = run(File::open("/dev/null").unwrap());
+        let said = crate::stderr(&none);
+        assert!(none.status.success() && !said.contains("panicked") && !said.contains("WARN"), "{said}");
+    }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::confined::Process;
-use super::print::Printer;
+use super::print::{Message, Printer};
 use super::{Ended, Threads, open};
 use airlock::config::ConfigFile;
 use airlock::host::{Held, Host};
@@ -83,8 +83,11 @@ async fn call(args: &Args, file: &ConfigFile, process: &Process, printer: &Print
 }
 
 /// The text of arguments: that of the command line, or for `-` that of stdin.
-pub(super) fn arguments(text: &str, limits: &ArgumentLimits) -> std::io::Result<Vec<u8>> {
-    if text == "-" { read_stdin(limits.bytes_max) } else { Ok(text.as_bytes().to_vec()) }
+pub(super) fn arguments(text: &str, limits: &ArgumentLimits) -> Result<Vec<u8>, Message> {
+    match text {
+        "-" => read_stdin(limits.bytes_max).map_err(|err| Message::of_stdin(&err)),
+        text => Ok(text.as_bytes().to_vec()),
+    }
 }
 
 /// Waits for the person who decides about a held call. Returns the reply that followed, or the same one.

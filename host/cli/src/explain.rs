@@ -31,11 +31,17 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     let host = open::host_for(&args.tool, &file, None, printer).await?;
     let caller = caller(&args.caller, &file)?;
     let visible = host.visible(&caller);
-    let tool = visible.resolve(&args.tool).map_err(|unknown| {
-        let is_hidden = host.visible(&Caller::local()).resolve(&args.tool).is_ok();
-        let hidden = || format!("`{}` is not a tool that `{caller}` may call", args.tool);
-        Message(if is_hidden { hidden() } else { unknown.to_string() })
-    })?;
+    let tool = match visible.resolve(&args.tool) {
+        Ok(tool) => tool,
+        Err(unknown) => {
+            let is_hidden = host.visible(&Caller::local()).resolve(&args.tool).is_ok();
+            let hidden = || format!("`{}` is not a tool that `{caller}` may call", args.tool);
+            let what = if is_hidden { hidden() } else { unknown.to_string() };
+            printer.note(format!("error: {what}"));
+            // As a call of it ends.
+            return Ok(Code::Unknown.facts().exit);
+        }
+    };
     if file.config.holds.iter().any(|rule| rule.get_ref().caller.is_some()) {
         printer.note(format!(
             "note: rules over callers are judged for `{caller}`; `--caller NAME` names another"

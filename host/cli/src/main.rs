@@ -43,6 +43,7 @@ mod tried;
 mod verify;
 mod why;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -64,6 +65,7 @@ const REGISTRY: &str = "airlock.toml";
 
 /// Exit codes of verbs. The exit codes of calls are in the table of outcome codes.
 const EXIT_NO: u8 = 1;
+const EXIT_USAGE: u8 = 2;
 const EXIT_WIDER: u8 = 3;
 /// A version answers otherwise: told apart from a bisection that cannot be made.
 const EXIT_CHANGED: u8 = 3;
@@ -163,8 +165,11 @@ enum Verb {
 type Ended = anyhow::Result<u8>;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
     let printer = Printer::default();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(told) => return told_of_usage(&told, &printer),
+    };
     // First, before any thread starts or file opens: the process drops its rights, and threads and open files would
     // keep theirs.
     if let Verb::Compile(args) = &arguments.verb {
@@ -179,6 +184,18 @@ fn main() -> ExitCode {
             printer.note(format!("error: the output cannot be written to stdout: {err}"));
             ExitCode::from(EXIT_HOST)
         }
+    }
+}
+
+/// Prints help, the version, or what is wrong with the command line.
+fn told_of_usage(told: &clap::Error, printer: &Printer) -> ExitCode {
+    let printed = told.print().and_then(|()| std::io::stdout().flush());
+    match printed {
+        Err(err) if !told.use_stderr() && err.kind() != std::io::ErrorKind::BrokenPipe => {
+            printer.note(format!("error: the output cannot be written to stdout: {err}"));
+            ExitCode::from(EXIT_HOST)
+        }
+        Ok(()) | Err(_) => ExitCode::from(if told.use_stderr() { EXIT_USAGE } else { 0 }),
     }
 }
 

@@ -131,3 +131,10 @@ fn chain(err: &anyhow::Error) -> String {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Message(pub(super) String);
+
+impl Message {
+    /// An input that cannot be read, such as a folder.
+    pub(super) fn of_stdin(err: &std::io::Error) -> Message {
+        Message(format!("stdin cannot be read: {err}"))
+    }
+}

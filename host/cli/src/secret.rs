@@ -121,7 +121,8 @@ fn input(name: &str) -> anyhow::Result<Zeroizing<Vec<u8>>> {
         return Ok(Zeroizing::new(asked.into_bytes()));
     }
     let mut bytes = Zeroizing::new(Vec::new());
-    std::io::stdin().take(INPUT_BYTES_MAX).read_to_end(&mut bytes)?;
+    let read = std::io::stdin().take(INPUT_BYTES_MAX).read_to_end(&mut bytes);
+    read.map_err(|err| Message::of_stdin(&err))?;
     Ok(bytes)
 }
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::confined::Process;
 use super::print::{Message, Printer};
-use super::{EXIT_HOST, Ended, Threads, open};
+use super::{EXIT_HOST, EXIT_USAGE, Ended, Threads, open};
 use airlock::config::ConfigFile;
 use airlock::host::Host;
 use airlock::registry::OutOfReach;
@@ -75,7 +75,8 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
     let address = args.address(&file);
     if !args.stdio && address.is_none() {
         let how = "say how to serve: `airlock serve --stdio`, `airlock serve --http 127.0.0.1:8787`, or both";
-        return Err(Message(how.into()).into());
+        printer.note(format!("error: {how}"));
+        return Ok(EXIT_USAGE);
     }
     // An error and not a warning: such a server would reject every request.
     if address.is_some() && !file.config.can_be_called_over_http() {

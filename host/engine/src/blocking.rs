@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 /// Size of the runtime's pool of blocking threads. It exceeds the sum of all [`Lanes`] of a host, so that stuck file
 /// systems never take the last thread.
@@ -45,12 +45,21 @@ pub struct Lane {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Lost {
-    /// The work panicked, or the runtime is ending.
+    /// The work panicked.
     #[error("the work panicked")]
     Panicked,
+    /// The runtime ends, and the work was not begun.
+    #[error("this process ends")]
+    Ending,
     /// The work did not end in time, or got no thread because earlier work of the same key is stuck.
     #[error("no answer within {} s", .0.as_secs())]
     TimedOut(Duration),
+}
+
+impl From<JoinError> for Lost {
+    fn from(err: JoinError) -> Lost {
+        if err.is_panic() { Lost::Panicked } else { Lost::Ending }
+    }
 }
 
 /// The two permits of a running thread: its lane's and the total's. The thread drops them when it returns.
@@ -101,8 +110,8 @@ impl Lane {
     ) -> Result<JoinHandle<T>, Lost> {
         // The lane's permit first: work that waits for a crowded lane must not hold a permit that other lanes could
         // use.
-        let own = self.own.clone().acquire_owned().await.map_err(|_| Lost::Panicked)?;
-        let total = self.total.clone().acquire_owned().await.map_err(|_| Lost::Panicked)?;
+        let own = self.own.clone().acquire_owned().await.map_err(|_| Lost::Ending)?;
+        let total = self.total.clone().acquire_owned().await.map_err(|_| Lost::Ending)?;
         let permits = Permits(own, total);
         // The permits move into the thread. Kept by the caller, they would come back while a stuck thread is still
         // held.
@@ -114,7 +123,7 @@ impl Lane {
 
     /// Runs work on a blocking thread and waits for its result, however long it takes.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Lost> {
-        self.start(work).await?.await.map_err(|_| Lost::Panicked)
+        Ok(self.start(work).await?.await?)
     }
 
     /// Runs work on a blocking thread and waits at most `limit`, which includes the wait for the permits.
@@ -130,6 +139,8 @@ impl Lane {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+
+    use futures::FutureExt as _;
 
     use super::*;
 
@@ -194,5 +205,16 @@ mod tests {
     #[tokio::test]
     async fn work_that_panics_is_an_error() {
         assert_eq!(Lane::single().run(|| panic!("no")).await, Err::<(), _>(Lost::Panicked));
+    }
+
+    #[test]
+    fn work_that_an_ending_runtime_does_not_begin_is_no_panic() {
+        let (ended, lane) = {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            (runtime.handle().clone(), Lane::single())
+        };
+        // Its runtime has ended, so that the work is dropped.
+        let _entered = ended.enter();
+        assert_eq!(lane.run(|| ()).now_or_never(), Some(Err(Lost::Ending)));
     }
 }

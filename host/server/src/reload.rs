@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use airlock::blocking::Lane;
+use airlock::blocking::{Lane, Lost};
 use airlock::config::ConfigFile;
 use airlock::host::{Host, OpenError, Revision};
 use airlock::registry::OutOfReach;
@@ -98,6 +98,7 @@ async fn look(
                 host.refuse(None).await;
                 not_reloaded(&err);
             }
+            Err(Lost::Ending) => return Ok(()),
             Err(lost) => {
                 // The next check reports a change again, so the read is repeated when the file system responds.
                 disk.forget();

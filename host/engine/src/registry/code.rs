@@ -184,7 +184,7 @@ impl Code {
             made
         });
         let until = environment.monotonic();
-        made.await.map_err(|_| Failed { error: Arc::new(Lost::Panicked.into()), until })?
+        made.await.map_err(|err| Failed { error: Arc::new(Lost::from(err).into()), until })?
     }
 
     async fn made(self: &Arc<Self>) -> Result<Ready, CodeError> {

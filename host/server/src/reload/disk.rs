@@ -136,7 +136,10 @@ impl Disk {
                 Some(Err(failed)) => {
                     self.followed.remove(&folder);
                     if self.missed.insert(folder.clone()) {
-                        tracing::warn!("`{}` is only looked at now and then: {failed}", folder.display());
+                        tracing::warn!(
+                            "`{}` is only looked at now and then: {failed}",
+                            here(&folder).display()
+                        );
                     }
                 }
                 None => {}
@@ -166,10 +169,12 @@ impl Disk {
             Ok(inode)
         };
         let watched: Result<notify::Result<_>, Lost> = lane.run_within(STAT_MAX, watch).await;
-        Some(match watched {
-            Ok(watched) => watched.map_err(|err| err.to_string()),
-            Err(lost) => Err(lost.to_string()),
-        })
+        match watched {
+            Ok(watched) => Some(watched.map_err(|err| err.to_string())),
+            // Nothing is watched any more, and nothing is wrong.
+            Err(Lost::Ending) => None,
+            Err(lost) => Some(Err(lost.to_string())),
+        }
     }
 
     /// Stamps files. One thread takes those of others in turn, since a registry may name thousands. Those that it has not

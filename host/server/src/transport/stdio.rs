@@ -38,7 +38,7 @@ const MESSAGES_MAX: usize = 8;
 /// Serves until stdin ends or `stop` resolves, then drains the running calls within the drain time.
 ///
 /// # Errors
-/// If stdin cannot be duplicated, if the thread that reads it cannot be started, if the handshake fails, or if rmcp's
+/// If stdin cannot be duplicated or read, if the thread that reads it cannot be started, if the handshake fails, or if rmcp's
 /// service task panics.
 pub async fn serve(host: Arc<Host>, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     // Until serving ends: over stdio the process is the session.
@@ -47,6 +47,7 @@ pub async fn serve(host: Arc<Host>, stop: impl Future<Output = ()>) -> anyhow::R
     let calls = Calls::new(host.clone(), out.clone());
     let (sender, messages) = mpsc::channel(MESSAGES_MAX);
     let reader = Reader::new(pipe::stdin()?, calls.clone(), out.clone(), sender);
+    let failed = reader.failed();
     // Not joined: no other thread can interrupt a blocking read, so the reader ends with stdin or with the process.
     std::thread::Builder::new().name("stdin".into()).spawn(move || reader.run())?;
     let serve = async {
@@ -63,7 +64,10 @@ pub async fn serve(host: Arc<Host>, stop: impl Future<Output = ()>) -> anyhow::R
         anyhow::Ok(())
     };
     tokio::select! {
-        served = serve => served,
+        served = serve => match failed.get() {
+            Some(err) => Err(anyhow::anyhow!("stdin cannot be read: {err}")),
+            None => served,
+        },
         // On `stop` the drain runs here, since the reader may be blocked in `read`. At the end of stdin the reader
         // drains, and `serve` resolves after it, when the reader drops the channel to rmcp.
         () = async { stop.await; calls.drain().await } => Ok(()),

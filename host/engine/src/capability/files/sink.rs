@@ -107,7 +107,7 @@ impl Pollable for FileSink {
                 Ok(Ok(Ok(()))) => State::Ready,
                 Ok(Ok(Err(fault))) => State::Failed(fault.into()),
                 Ok(Err(lost)) => State::Failed(lost.into()),
-                Err(_) => State::Failed(Lost::Panicked.into()),
+                Err(err) => State::Failed(Lost::from(err).into()),
             };
         }
     }

@@ -69,7 +69,7 @@ impl FileStream {
                 Ok(Ok(bytes)) if bytes.is_empty() => State::Ended,
                 Ok(Ok(bytes)) => State::Read(bytes.into()),
                 Ok(Err(err)) => State::Failed(err.into()),
-                Err(_) => State::Failed(Lost::Panicked.into()),
+                Err(err) => State::Failed(Lost::from(err).into()),
             };
             if let Source::File(_, _, note) = &self.source {
                 note.feed(|| chunk(&self.state));

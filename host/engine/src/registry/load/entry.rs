@@ -236,7 +236,7 @@ impl Entry {
         match self.steps.run_within(STEP_MAX, move || work(&entry)).await {
             Ok(done) => Ok(done?),
             Err(Lost::Panicked) => Err(self.here("loading it failed: the host panicked".into(), None).into()),
-            Err(lost @ Lost::TimedOut(_)) => {
+            Err(lost @ (Lost::Ending | Lost::TimedOut(_))) => {
                 let hint =
                     "look whether the file systems of its component and granted folders answer".to_owned();
                 let message = format!("loading `{}` was given up: {lost}", self.path().display());

@@ -7,7 +7,7 @@
 //! its pipe and not the host's memory.
 
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::BytesMut;
 use rmcp::model::{
@@ -47,6 +47,8 @@ pub(super) struct Reader<R> {
     /// The client has sent its `initialized` notification. Only the first one is forwarded: rmcp runs a task for
     /// each.
     is_initialized: bool,
+    /// Why stdin could not be read, for who serves.
+    failed: Arc<OnceLock<std::io::Error>>,
 }
 
 /// rmcp's service has ended, so the channel of messages has no receiver.
@@ -62,7 +64,13 @@ impl<R: Read> Reader<R> {
         let (lines, room) = (Lines::new(stdin, MESSAGE_BYTES_MAX), RequestBudget::new());
         let (runtime, came) = (Handle::current(), Vec::new());
         let (has_refused, is_initialized) = (false, false);
-        Reader { lines, calls, out, messages, runtime, room, came, has_refused, is_initialized }
+        let failed = Arc::default();
+        Reader { lines, calls, out, messages, runtime, room, came, has_refused, is_initialized, failed }
+    }
+
+    /// Where the reader says why stdin could not be read, before it ends the service.
+    pub(super) fn failed(&self) -> Arc<OnceLock<std::io::Error>> {
+        self.failed.clone()
     }
 
     /// Reads lines and starts their requests, until stdin or the service ends. rmcp learns of the end of stdin only
@@ -97,7 +105,8 @@ impl<R: Read> Reader<R> {
                 }
                 Ok(None) => return None,
                 Err(err) => {
-                    tracing::error!("stdin cannot be read: {err}");
+                    // Told before the channel to rmcp is dropped, at which the service ends. There is one error.
+                    let _ = self.failed.set(err);
                     return None;
                 }
             }

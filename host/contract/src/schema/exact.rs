@@ -8,25 +8,17 @@ use crate::Val;
 use crate::number::whole;
 
 pub(crate) fn less(a: &Value, b: &Value) -> bool {
-    match (exact(a), exact(b)) {
+    match (integer(a), integer(b)) {
         (Some(a), Some(b)) => a < b,
         _ => a.as_f64() < b.as_f64(),
     }
 }
 
-/// A double below this size without a fraction is an integer that `i128` holds.
-const WHOLE_MAX: f64 = 1e38;
-
-// `i128` holds every `i64` and every `u64`, so both kinds of number compare without rounding. As a double, 2^64 is also the
-// largest `u64`, which would then not be less.
-fn exact(n: &Value) -> Option<i128> {
-    let whole = || n.as_f64().filter(|n| n.fract() == 0.0 && n.abs() < WHOLE_MAX).map(|n| n as i128);
-    n.as_i64().map(i128::from).or_else(|| n.as_u64().map(i128::from)).or_else(whole)
-}
-
-// As `exact`, and the integer that a float without a fraction is.
+/// The integer that a number is, however it is written. `i128` holds every `i64` and every `u64`, so both compare without rounding;
+/// as a double, 2^64 would also be the largest `u64`.
 fn integer(n: &Value) -> Option<i128> {
-    exact(n).or_else(|| n.as_f64().filter(|n| n.fract() == 0.0).and_then(whole))
+    let exact = n.as_i64().map(i128::from).or_else(|| n.as_u64().map(i128::from));
+    exact.or_else(|| n.as_f64().filter(|n| n.fract() == 0.0).and_then(whole))
 }
 
 /// The first keyword that a 64-bit integer breaks, with its value. `None` for other values.
@@ -46,7 +38,7 @@ pub fn broken<'k>(keywords: &'k Map<String, Value>, val: &Val) -> Option<(&'k st
         "exclusiveMaximum" => !less(&n, limit),
         "multipleOf" => !divides(limit, &n),
         // By value: `1.0` in the contract is 1.
-        "enum" => !limit.as_array().is_some_and(|all| all.iter().any(|one| integer(one) == exact(&n))),
+        "enum" => !limit.as_array().is_some_and(|all| all.iter().any(|one| integer(one) == integer(&n))),
         _ => false,
     };
     keywords.iter().find(|(keyword, limit)| breaks(keyword, limit)).map(|(k, v)| (k.as_str(), v))
@@ -54,7 +46,7 @@ pub fn broken<'k>(keywords: &'k Map<String, Value>, val: &Val) -> Option<(&'k st
 
 fn divides(step: &Value, n: &Value) -> bool {
     // Overlays refuse a step with a fraction for an integer.
-    match (integer(step), exact(n)) {
+    match (integer(step), integer(n)) {
         // The contract refuses a step of zero, but `%` by zero would panic.
         (Some(step), Some(n)) if step != 0 => n % step == 0,
         _ => false,

@@ -55,6 +55,7 @@ use airlock_types::limit::CompileLimits;
 use airlock_types::tables;
 pub(crate) use places::Places;
 pub use used::place;
+pub(crate) use used::{SECRETS_FOLDER, lock_path};
 
 /// Length of the longest public name. MCP clients accept 64 characters and put prefixes of their own before the name.
 pub const NAME_CHARS_MAX: usize = 45;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::ConfigFile;
+use crate::config::{ConfigFile, lock_path};
 use crate::diff;
 use crate::diff::Changes;
 use crate::file;
@@ -236,7 +236,7 @@ impl Lock {
 
     /// The path of a registry's lock: `airlock.lock` for `airlock.toml`.
     pub fn path_of(registry: &Path) -> PathBuf {
-        registry.with_extension("lock")
+        lock_path(registry)
     }
 
     /// The path of the lock.

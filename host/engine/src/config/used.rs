@@ -7,10 +7,11 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use super::{ConfigFile, ExportTo, paths};
-use crate::lock::Lock;
-use crate::secret::store::FOLDER;
 use crate::signature::{envelope_path, minisign_path};
 use airlock_types::diagnostic::Diagnostic;
+
+/// The folder for secrets that the registry does not declare yet, below the state folder, which no tool can be granted.
+pub(crate) const SECRETS_FOLDER: &str = "secrets";
 
 /// The setting that names the file of checkpoints.
 const TO: &str = "journal.checkpoint.to";
@@ -34,12 +35,14 @@ impl ConfigFile {
     pub(super) fn lock_problem(&self) -> Option<Diagnostic> {
         let message = format!("the registry `{}` has the name of its own lock", self.path.display());
         let hint = "give it another one, such as `airlock.toml`".to_owned();
-        (Lock::path_of(&self.path) == self.path).then(|| Diagnostic::without_place(message, Some(hint)))
+        (lock_path(&self.path) == self.path).then(|| Diagnostic::without_place(message, Some(hint)))
     }
 
     /// Whether a file is one of the state folder, or would be. Its folder for secrets is none of the host's own.
     pub fn is_of_state(&self, path: &Path) -> bool {
-        self.is_in_state(path, |state, path| path.starts_with(state) && !path.starts_with(state.join(FOLDER)))
+        self.is_in_state(path, |state, path| {
+            path.starts_with(state) && !path.starts_with(state.join(SECRETS_FOLDER))
+        })
     }
 
     /// What checkpoints must not be appended to. Looks at the disk.
@@ -80,10 +83,8 @@ impl ConfigFile {
     /// The files that are read, but for those of secrets' values.
     fn read_files(&self) -> Vec<(String, PathBuf)> {
         let at = |path: &Path| self.folder().join(path);
-        let own = [
-            ("the registry".to_owned(), self.path.clone()),
-            ("its lock".to_owned(), Lock::path_of(&self.path)),
-        ];
+        let own =
+            [("the registry".to_owned(), self.path.clone()), ("its lock".to_owned(), lock_path(&self.path))];
         let tools = self.config.tools.iter().flat_map(|(key, tool)| {
             let (key, component) = (key.get_ref(), at(tool.component.get_ref()));
             let signatures = [envelope_path(&component), minisign_path(&component)];
@@ -106,6 +107,11 @@ impl ConfigFile {
         let beside = place(path).map(|(folder, name)| folder.join(name));
         path.canonicalize().ok().into_iter().chain(beside).any(|path| is_own(&state, &path))
     }
+}
+
+/// Where the lock of a registry lies: `airlock.lock` for `airlock.toml`.
+pub(crate) fn lock_path(registry: &Path) -> PathBuf {
+    registry.with_extension("lock")
 }
 
 /// A file by its real folder and its name. A link is the link itself.

@@ -3,17 +3,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::config::ConfigFile;
+use crate::config::{ConfigFile, SECRETS_FOLDER};
 use crate::file;
 use airlock_journal::state;
 use airlock_journal::state::StateError;
 
-/// The folder for secrets that the registry does not declare yet, below the state folder, which no tool can be granted.
-pub(crate) const FOLDER: &str = "secrets";
-
 /// The file of a secret that the registry does not declare yet.
 pub fn undeclared(file: &ConfigFile, name: &str) -> PathBuf {
-    file.state().join(FOLDER).join(name)
+    file.state().join(SECRETS_FOLDER).join(name)
 }
 
 /// The names of files below the state folder.
@@ -21,7 +18,7 @@ pub fn undeclared(file: &ConfigFile, name: &str) -> PathBuf {
 /// # Errors
 /// When the folder cannot be read.
 pub fn stored(file: &ConfigFile) -> io::Result<Vec<String>> {
-    let entries = match std::fs::read_dir(file.state().join(FOLDER)) {
+    let entries = match std::fs::read_dir(file.state().join(SECRETS_FOLDER)) {
         Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
@@ -37,7 +34,7 @@ pub fn stored(file: &ConfigFile) -> io::Result<Vec<String>> {
 /// When the state folder cannot be used.
 pub fn folder(file: &ConfigFile) -> Result<(), StateError> {
     state::folder(&file.state())?;
-    state::folder(&file.state().join(FOLDER))
+    state::folder(&file.state().join(SECRETS_FOLDER))
 }
 
 /// Writes a file that this user alone can read. It replaces an older one at once, so that a host that reads it meanwhile

@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Check;
 use super::scalar::{doubt, numeric, shown};
-use crate::number::shortest;
-use crate::number::{Number, whole};
+use crate::number::{Number, shortest, whole};
 use crate::phrase;
 use crate::ty::{FunctionTy, Ty};
 

@@ -7,8 +7,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::meter::{BYTES_A_STEP, Meter, Trouble};
 use crate::Val;
-use crate::number::int_to_float;
-use crate::number::shortest;
+use crate::number::{int_to_float, shortest};
 use crate::path::snake;
 
 /// A value during evaluation. Cheap to clone: macros clone every item.

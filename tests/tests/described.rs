@@ -39,8 +39,13 @@ impl Place {
     }
 
     pub(crate) fn run(&self, args: &[&str]) -> Output {
+        self.run_in(".", args)
+    }
+
+    /// Runs in a folder below the place.
+    pub(crate) fn run_in(&self, folder: &str, args: &[&str]) -> Output {
         let mut command = Command::new(program());
-        command.current_dir(self.0.path()).env("XDG_CACHE_HOME", self.path("user"));
+        command.current_dir(self.path(folder)).env("XDG_CACHE_HOME", self.path("user"));
         command.args(args).output().unwrap()
     }
 

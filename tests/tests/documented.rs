@@ -99,3 +99,41 @@ fn check_names_what_has_no_description() {
     assert!(!said.contains("has no description"), "{said}");
     assert!(said.contains("does not describe `at`, `at.unit`, `share`"), "{said}");
 }
+
+#[test]
+fn a_contract_beside_the_wit_is_found_however_its_folder_is_written() {
+    let place = Place::new(&component(), "");
+    std::fs::create_dir_all(place.path("wit/deps")).unwrap();
+    std::fs::write(place.path("wit/world.wit"), WIT).unwrap();
+    std::fs::write(place.path("contract.toml"), "effects = \"pure\"\n").unwrap();
+    let [one, out] = ["one.wasm", "out.wasm"].map(|name| place.path(name).display().to_string());
+    for (folder, wit) in [(".", "wit"), (".", "wit/"), (".", "./wit/."), ("wit", "."), ("wit/deps", "..")] {
+        let packed = place.run_in(folder, &["pack", &one, "--wit", wit, "--out", &out]);
+        let said = stdout(&packed);
+        assert!(said.contains("contract embedded"), "{wit} in {folder}: {said}{}", stderr(&packed));
+    }
+}
+
+#[test]
+fn packing_removes_no_embedded_contract() {
+    let place = Place::new(&component(), "");
+    std::fs::create_dir(place.path("wit")).unwrap();
+    std::fs::write(place.path("wit/world.wit"), WIT).unwrap();
+    // Without a contract anywhere there is nothing to remove.
+    assert!(place.does(&["pack", "one.wasm", "--wit", "wit"]).contains("contract none"));
+    std::fs::write(place.path("other.toml"), "effects = \"pure\"\n").unwrap();
+    place.does(&["pack", "one.wasm", "--wit", "wit", "--contract", "other.toml"]);
+    let before = std::fs::read(place.path("one.wasm")).unwrap();
+    let refused = |says: &str| {
+        let packed = place.run(&["pack", "one.wasm", "--wit", "wit"]);
+        let said = stderr(&packed);
+        assert_eq!(packed.status.code(), Some(1), "{said}");
+        assert!(said.contains(says), "it does not say {says:?}: {said}");
+        assert!(std::fs::read(place.path("one.wasm")).unwrap() == before, "the component is as before");
+    };
+    refused("its embedded contract would be removed, since no `contract.toml` is beside `wit`");
+    std::os::unix::fs::symlink("gone.toml", place.path("contract.toml")).unwrap();
+    refused("`contract.toml` cannot be read");
+    std::fs::write(place.path("empty.toml"), "").unwrap();
+    place.does(&["pack", "one.wasm", "--wit", "wit", "--contract", "empty.toml"]);
+}

@@ -259,6 +259,14 @@ fn what_was_not_imported_is_not_overwritten() {
     assert!(said.contains("is there and was not imported"), "{said}");
     assert_eq!(folder.read("contract.toml"), "effects = \"read\"\n");
     assert!(!folder.0.path().join("tool/wit").exists());
+    // A link is there, too, wherever it leads.
+    let contract = folder.0.path().join("tool/contract.toml");
+    fs::remove_file(&contract).unwrap();
+    std::os::unix::fs::symlink("gone.toml", &contract).unwrap();
+    let (code, said) = folder.import(&json!({}), &[]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("tool/contract.toml` cannot be read"), "{said}");
+    assert!(contract.is_symlink());
 }
 
 /// An edit that the new document leaves without its field is kept, and what does not load is named.

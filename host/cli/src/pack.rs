@@ -10,7 +10,7 @@ use super::Ended;
 use super::print::{Message, Printer};
 use airlock::file;
 use airlock::host;
-use airlock::registry;
+use airlock::registry::{self, Unpacked};
 use airlock_contract::component::{FunctionDocs, said_of};
 use airlock_contract::docs;
 use airlock_contract::manifest::Manifest;
@@ -22,7 +22,7 @@ use airlock_types::words::count;
 pub(super) struct Args {
     /// The component's file
     component: PathBuf,
-    /// The contract [default: `contract.toml` beside the WIT, if it is there]
+    /// The contract [default: `contract.toml` beside the WIT, which may be absent if the component has none embedded]
     #[arg(long, value_name = "FILE")]
     contract: Option<PathBuf>,
     /// The WIT source that the doc comments are read from: a file or a folder
@@ -40,7 +40,7 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
     let said = |text: String| anyhow::Error::from(Message(text));
     let cache = host::user_cache()?;
     // The embedded contract is not read: it is replaced, even if it is invalid.
-    let (bytes, component) = registry::unpacked(&args.component, &cache)
+    let Unpacked { bytes, component, had_contract } = registry::unpacked(&args.component, &cache)
         .await
         .map_err(|err| said(format!("`{}`: {err}", args.component.display())))?;
     let docs = match &args.wit {
@@ -62,6 +62,9 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
     if contract.is_none() && args.wit.is_none() {
         // Packing would remove what is embedded and put nothing in its place.
         return Err(said("nothing to pack: give `--wit`, `--contract` or both".into()));
+    }
+    if contract.is_none() && had_contract {
+        return Err(said(lost(args)));
     }
     let packed = Packed { contract: contract.map(|(_, text)| text), docs };
     // The component itself by default, so that a build step can pack its output in place.
@@ -88,14 +91,46 @@ fn docs(wit: &Path, world: Option<&str>) -> anyhow::Result<BTreeMap<String, Func
 }
 
 fn contract(args: &Args) -> anyhow::Result<Option<(PathBuf, String)>> {
-    // The usual layout of a guest: `contract.toml` beside the folder `wit`.
-    let beside = args.wit.as_deref().and_then(Path::parent).map(|folder| folder.join("contract.toml"));
-    let path = match (&args.contract, beside) {
+    let path = match (&args.contract, &args.wit) {
         (Some(path), _) => path.clone(),
-        (None, Some(path)) if path.exists() => path,
-        (None, _) => return Ok(None),
+        (None, Some(wit)) => beside(wit)?,
+        (None, None) => return Ok(None),
     };
+    if args.contract.is_none() && is_absent(&path) {
+        return Ok(None);
+    }
     let text = file::read_text(&path, SECTION_BYTES_MAX as u64)
         .map_err(|err| Message(format!("`{}` cannot be read: {err}", path.display())))?;
     Ok(Some((path, text)))
+}
+
+/// The usual layout of a guest: `contract.toml` beside the folder `wit`.
+fn beside(wit: &Path) -> anyhow::Result<PathBuf> {
+    let folder = match wit.file_name() {
+        Some(_) => wit.parent().map(Path::to_owned),
+        // The parent of `.` and of `..` is not in their text.
+        None => {
+            let real = wit.canonicalize();
+            let real = real.map_err(|err| Message(format!("`{}` cannot be read: {err}", wit.display())))?;
+            Some(real.parent().unwrap_or(&real).to_owned())
+        }
+    };
+    Ok(folder.unwrap_or_default().join("contract.toml"))
+}
+
+/// Why a component keeps the contract that it has.
+fn lost(args: &Args) -> String {
+    let wit = args.wit.as_deref().unwrap_or(Path::new("."));
+    format!(
+        "`{}`: its embedded contract would be removed, since no `contract.toml` is beside `{}`: name the contract with \
+         `--contract`, an empty file for none",
+        args.component.display(),
+        wit.display(),
+    )
+}
+
+/// Whether nothing has this name. A link that leads nowhere is there, and so may be what is in a folder that cannot be searched: their
+/// error shows when they are read.
+pub(super) fn is_absent(path: &Path) -> bool {
+    path.symlink_metadata().is_err_and(|err| err.kind() == std::io::ErrorKind::NotFound)
 }

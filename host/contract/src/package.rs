@@ -99,6 +99,11 @@ pub fn packed(component: &[u8]) -> Result<Option<Packed>, SectionError> {
     serde_json::from_slice(data).map(Some).map_err(damaged)
 }
 
+/// Whether a contract is embedded in a component: also one that is damaged, or in several sections.
+pub fn has_contract(component: &[u8]) -> bool {
+    !matches!(packed(component), Ok(None | Some(Packed { contract: None, .. })))
+}
+
 /// Embeds signatures. Those that are there are replaced.
 ///
 /// # Errors
@@ -179,6 +184,17 @@ mod tests {
         assert_eq!(packed(&twice).unwrap(), Some(second));
         assert_eq!(once.len(), twice.len());
         assert_eq!(strip(&twice).unwrap(), EMPTY);
+    }
+
+    #[test]
+    fn a_contract_is_there_whether_it_can_be_read_or_not() {
+        let with = |contract: Option<&str>| {
+            embed(EMPTY, &Packed { contract: contract.map(str::to_owned), ..Packed::default() }).unwrap()
+        };
+        assert!(!has_contract(EMPTY) && !has_contract(&with(None)) && has_contract(&with(Some(""))));
+        let twice = [with(None), with(Some(""))[EMPTY.len()..].to_vec()].concat();
+        let damaged = with_section(EMPTY.to_vec(), SECTION, b"{");
+        assert!(has_contract(&twice) && has_contract(&damaged));
     }
 
     #[test]

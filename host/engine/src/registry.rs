@@ -22,7 +22,9 @@ use airlock_types::words::nearest;
 use code::Code;
 pub(crate) use code::Form;
 pub use definition::{AcceptedSigner, Definition, HoldTerm, Relation, Terms, describe};
-pub use load::{LoadEvent, Loading, OutOfReach, SignableError, inspect, signable, unpacked, verified};
+pub use load::{
+    LoadEvent, Loading, OutOfReach, SignableError, Unpacked, inspect, signable, unpacked, verified,
+};
 pub(crate) use load::{LoadFailure, Purpose, STEP_MAX, Threads, load, may_stay};
 pub use tool::{Component, Tool};
 pub(crate) use tool::{Sealer, USEFUL_MS_MIN};

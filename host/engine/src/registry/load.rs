@@ -277,16 +277,28 @@ pub async fn inspect(path: &Path, cache: &Cache) -> Result<Component, CompileErr
     inspect_bytes(path, &cache.read(path)?, cache).await
 }
 
-/// Inspects a component without the contract that is embedded in it. Also returns the bytes without the contract.
+/// A component without what is embedded in it.
+#[derive(Debug)]
+pub struct Unpacked {
+    /// Its bytes, without the contract and signatures.
+    pub bytes: Vec<u8>,
+    /// What it shows.
+    pub component: Component,
+    /// Whether a contract was embedded, valid or not.
+    pub had_contract: bool,
+}
+
+/// Inspects a component without the contract that is embedded in it.
 ///
 /// # Errors
 /// When it cannot be read.
-pub async fn unpacked(path: &Path, cache: &Cache) -> Result<(Vec<u8>, Component), CompileError> {
+pub async fn unpacked(path: &Path, cache: &Cache) -> Result<Unpacked, CompileError> {
     let bytes = cache.read(path)?;
+    let had_contract = airlock_contract::package::has_contract(&bytes);
     // Bytes that are not a component stay as they are: the reader of descriptions reports best what they are.
     let bytes = airlock_contract::package::strip(&bytes).unwrap_or(bytes);
     let component = inspect_bytes(path, &bytes, cache).await?;
-    Ok((bytes, component))
+    Ok(Unpacked { bytes, component, had_contract })
 }
 
 /// Verifies who made a component, without a registry that loads it. `was_signed` is whether it was signed when it was

@@ -94,9 +94,12 @@ pub enum ImportError {
         /// What is wrong there.
         what: String,
     },
-    /// None of its functions loads, or they do not load together.
+    /// None of its functions loads.
     #[error("what is made of it does not load: {0}")]
     Load(LoadError),
+    /// Its functions load alone, and not together.
+    #[error("its functions load alone, and not together: {0}; import fewer of them, each named with `--only`")]
+    Together(LoadError),
     /// No function of these names.
     #[error("it has no function `{0}`")]
     Unknown(String),
@@ -165,10 +168,10 @@ fn loading(
             }),
         }
     }
-    if left_out.is_empty() || kept.is_empty() {
+    if kept.is_empty() {
         return Err(ImportError::Load(whole));
     }
-    tried(&kept).map_err(ImportError::Load)?;
+    tried(&kept).map_err(ImportError::Together)?;
     Ok((kept, left_out))
 }
 

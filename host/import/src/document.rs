@@ -3,7 +3,9 @@
 //! Owns the bounds on a document. Must not know types of WIT.
 
 mod functions;
+mod json;
 mod openapi;
+mod rounded;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -13,6 +15,7 @@ use serde_json::Value;
 
 use crate::{ImportError, Notes};
 pub(crate) use openapi::Server;
+pub(crate) use rounded::{Rounded, is_rounded_in_toml};
 
 /// Size in bytes of the largest document.
 pub const DOCUMENT_BYTES_MAX: usize = 16 << 20;
@@ -53,6 +56,8 @@ pub(crate) struct Document {
     pub(crate) server: Option<Server>,
     /// What is not as in the document, of no function alone.
     pub(crate) said: Vec<String>,
+    /// The integers that are not read as they are written.
+    pub(crate) rounded: Rounded,
 }
 
 /// A function as it was published.
@@ -112,12 +117,13 @@ impl Document {
         if text.len() > DOCUMENT_BYTES_MAX {
             return Err(ImportError::Size(text.len()));
         }
-        let value = parsed(text)?;
-        let document = if value.get("openapi").is_some() || value.get("swagger").is_some() {
+        let (value, rounded) = parsed(text)?;
+        let mut document = if value.get("openapi").is_some() || value.get("swagger").is_some() {
             openapi::read(value)?
         } else {
             functions::read(&value)?
         };
+        document.rounded = rounded;
         match document.functions.len() {
             0 => Err(ImportError::at("", "it has no functions")),
             count if count > FUNCTIONS_MAX => Err(ImportError::at(
@@ -157,20 +163,9 @@ impl Document {
 }
 
 /// JSON, one value or one a line; YAML, if it begins like neither a list nor an object of JSON.
-fn parsed(text: &str) -> Result<Value, ImportError> {
+fn parsed(text: &str) -> Result<(Value, Rounded), ImportError> {
     let text = text.trim_start_matches('\u{feff}');
-    if !text.trim_start().starts_with(['{', '[']) {
-        return yaml::read(text);
-    }
-    let whole = serde_json::from_str(text);
-    let lines = || {
-        let lines = text.lines().filter(|line| !line.trim().is_empty());
-        lines.map(serde_json::from_str).collect::<Result<Vec<Value>, _>>().ok()
-    };
-    whole.or_else(|err| match lines() {
-        Some(lines) if lines.len() > 1 => Ok(Value::Array(lines)),
-        _ => Err(ImportError::Json(err.to_string())),
-    })
+    if text.trim_start().starts_with(['{', '[']) { json::read(text) } else { yaml::read(text) }
 }
 
 /// The description of something deprecated.

@@ -19,7 +19,7 @@ pub use document::{DOCUMENT_BYTES_MAX, FUNCTIONS_MAX, Form};
 pub use load::{LoadError, Loaded, load, load_named};
 pub use merge::{Conflict, Keep, Merged, merge};
 
-use document::Document;
+use document::{Document, Rounded};
 use label::Labels;
 use shape::Function;
 
@@ -69,6 +69,16 @@ pub enum ImportError {
     /// Not JSON.
     #[error("it is not JSON: {0}")]
     Json(String),
+    /// JSON with a key that comes twice in its object.
+    #[error("line {line}, column {column}: the key `{key}` is there twice; keep one of the two")]
+    Twice {
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// The key.
+        key: String,
+    },
     /// Neither JSON nor YAML of JSON's values.
     #[error("it is read as YAML 1.2, since it begins with neither `{{` nor `[`: line {line}: {what}")]
     Yaml {
@@ -98,7 +108,9 @@ pub enum ImportError {
     #[error("what is made of it does not load: {0}")]
     Load(LoadError),
     /// Its functions load alone, and not together.
-    #[error("its functions load alone, and not together: {0}; import fewer of them, each named with `--only`")]
+    #[error(
+        "its functions load alone, and not together: {0}; import fewer of them, each named with `--only`"
+    )]
     Together(LoadError),
     /// No function of these names.
     #[error("it has no function `{0}`")]
@@ -124,7 +136,7 @@ pub fn import(text: &str, name: &str, only: &[String]) -> Result<Imported, Impor
     let mut document = Document::read(text)?;
     document.keep(only)?;
     let mut labels = Labels::default();
-    let mut made = Notes::default();
+    let mut made = Notes { rounded: std::mem::take(&mut document.rounded), ..Notes::default() };
     document.said.iter().for_each(|what| made.note("", what));
     let mut functions = Vec::new();
     for published in &mut document.functions {
@@ -179,6 +191,8 @@ fn loading(
 #[derive(Debug, Default)]
 struct Notes {
     function: String,
+    /// The integers of the document that are not read as they are written.
+    rounded: Rounded,
     loosened: Vec<Note>,
     notes: Vec<Note>,
 }
@@ -196,7 +210,7 @@ impl Notes {
 
     /// Goes on with the notes of another function.
     fn take(&mut self, other: Notes) {
-        let Notes { function, loosened, notes } = other;
+        let Notes { function, loosened, notes, rounded: _ } = other;
         self.function = function;
         self.loosened.extend(loosened);
         self.notes.extend(notes);

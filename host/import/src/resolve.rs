@@ -1,13 +1,14 @@
 //! Schemas without references, in the keywords of JSON Schema 2020-12.
 //!
 //! Owns the reading of local references, within bounds, and of older spellings: `nullable`, `exclusiveMinimum: true`, `const`,
-//! `items` as a list, and the type names of other languages that published function documents use. Must not know WIT.
+//! `items` as a list, `dependencies`, and the type names of other languages that published function documents use. Must not know WIT.
 
 mod join;
+mod older;
 
 use serde_json::{Map, Value, json};
 
-use crate::document::{OUT, deprecated};
+use crate::document::{OUT, deprecated, is_rounded_in_toml};
 use crate::{ImportError, Notes};
 
 /// Deepest nesting of a schema, references followed.
@@ -21,7 +22,7 @@ const VALUES_MAX: usize = 20_000;
 const BYTES_MAX: usize = 4 << 20;
 
 /// Keywords whose value is one schema.
-const ONE: [&str; 9] = [
+const ONE: [&str; 10] = [
     "additionalProperties",
     "contains",
     "else",
@@ -30,6 +31,7 @@ const ONE: [&str; 9] = [
     "not",
     "propertyNames",
     "then",
+    "unevaluatedItems",
     "unevaluatedProperties",
 ];
 
@@ -38,6 +40,13 @@ const LISTS: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
 
 /// Keywords whose value is a table of schemas.
 const TABLES: [&str; 3] = ["dependentSchemas", "patternProperties", "properties"];
+
+/// References that lead to another schema with each schema that leads to them.
+const DYNAMIC: [&str; 2] = ["$dynamicRef", "$recursiveRef"];
+
+/// Keywords whose numbers decide which values are accepted.
+const NUMBERS: [&str; 7] =
+    ["const", "enum", "exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum", "multipleOf"];
 
 /// Keywords that say nothing about values, or only where a schema is.
 const SILENT: [&str; 19] = [
@@ -154,13 +163,17 @@ impl Walk<'_, '_> {
         let mut beside = beside.clone();
         beside.remove("$ref");
         let is_deprecated = beside.remove("deprecated") == Some(Value::Bool(true));
+        let nullable = beside.remove("nullable");
         if let (Value::Object(made), Value::Object(more)) = (&mut made, self.keywords(&beside, at, depth)?) {
-            made.extend(more);
+            join::beside(made, more);
             let name = reference.rsplit('/').next().unwrap_or_default();
             made.entry("title").or_insert_with(|| json!(name));
             if is_deprecated {
                 deprecate(made);
             }
+            // It is about the target, too.
+            made.extend(nullable.map(|nullable| ("nullable".to_owned(), nullable)));
+            older::spelling(made);
         }
         Ok(made)
     }
@@ -182,9 +195,23 @@ impl Walk<'_, '_> {
                 (name, Value::Object(_) | Value::Bool(_)) if ONE.contains(&name) => {
                     self.schema(value, &at, depth + 1)?
                 }
-                // Before 2020-12 a tuple was a list of schemas here.
+                (name, _) if DYNAMIC.contains(&name) => {
+                    self.notes.loosened(self.place, format!("`{name}` is left out: only `$ref` is followed"));
+                    continue;
+                }
+                // Before 2020-12 a tuple was a list of schemas here, and beside it the schema of further items.
                 ("items", Value::Array(items)) => {
                     made.insert("prefixItems".into(), self.list(items, &at, depth)?);
+                    continue;
+                }
+                ("additionalItems", Value::Object(_) | Value::Bool(_)) => {
+                    if keywords.get("items").is_some_and(Value::is_array) {
+                        made.insert("items".into(), self.schema(value, &at, depth + 1)?);
+                    }
+                    continue;
+                }
+                ("dependencies", Value::Object(table)) => {
+                    self.dependencies(table, &mut made, &at, depth)?;
                     continue;
                 }
                 (name, Value::Array(items)) if LISTS.contains(&name) => self.list(items, &at, depth)?,
@@ -192,7 +219,10 @@ impl Walk<'_, '_> {
                 (name, _) if ONE.contains(&name) || LISTS.contains(&name) || TABLES.contains(&name) => {
                     return Err(ImportError::at(at, "not a schema"));
                 }
-                _ => self.copied(value, &at)?,
+                (name, _) => {
+                    self.rounded(name, value);
+                    self.copied(value, &at)?
+                }
             };
             made.insert(keyword.clone(), value);
         }
@@ -201,8 +231,45 @@ impl Walk<'_, '_> {
         if keywords.get("deprecated") == Some(&Value::Bool(true)) {
             deprecate(&mut made);
         }
-        older(&mut made);
+        older::spelling(&mut made);
         Ok(Value::Object(made))
+    }
+
+    /// `dependencies`, which are two keywords since 2019.
+    fn dependencies(
+        &mut self,
+        table: &Map<String, Value>,
+        made: &mut Map<String, Value>,
+        at: &str,
+        depth: usize,
+    ) -> Result<(), ImportError> {
+        let (names, schemas): (Map<String, Value>, Map<String, Value>) =
+            table.clone().into_iter().partition(|(_, needed)| needed.is_array());
+        let schemas = self.table(&schemas, at, depth)?;
+        for (keyword, table) in [("dependentRequired", Value::Object(names)), ("dependentSchemas", schemas)] {
+            if table.as_object().is_some_and(|table| !table.is_empty()) {
+                made.insert(keyword.into(), table);
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes a number that decides which values are accepted, and is another one in the contract.
+    fn rounded(&mut self, keyword: &str, value: &Value) {
+        if !NUMBERS.contains(&keyword) {
+            return;
+        }
+        let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+        for value in values {
+            let was = self.notes.rounded.of(value).map(str::to_owned);
+            let was = was.or_else(|| is_rounded_in_toml(value).then(|| value.to_string()));
+            if let (Some(was), Some(is)) = (was, value.as_f64()) {
+                let what = format!(
+                    "`{keyword}`: `{was}` is {is:e} in the contract, whose integers have 64 bits with a sign"
+                );
+                self.notes.loosened(self.place, what);
+            }
+        }
     }
 
     /// The value of a keyword that is no schema.
@@ -273,30 +340,4 @@ fn alias(name: &str) -> Option<&'static str> {
 fn deprecate(made: &mut Map<String, Value>) {
     let text = deprecated(made.get("description").and_then(Value::as_str));
     made.insert("description".into(), json!(text));
-}
-
-/// Spellings of earlier drafts and of OpenAPI 3.0.
-fn older(made: &mut Map<String, Value>) {
-    if let Some(value) = made.remove("const") {
-        made.insert("enum".into(), json!([value]));
-    }
-    for (flag, bound) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
-        match made.get(flag) {
-            Some(Value::Bool(true)) => {
-                let value = made.remove(bound).unwrap_or(Value::Null);
-                made.remove(flag);
-                made.insert(flag.into(), value);
-            }
-            Some(Value::Bool(false)) => drop(made.remove(flag)),
-            _ => {}
-        }
-    }
-    if made.remove("nullable") == Some(Value::Bool(true)) {
-        let inner = Value::Object(std::mem::take(made));
-        // What describes stays outside, where agents read it.
-        if let Some(text) = inner.get("description") {
-            made.insert("description".into(), text.clone());
-        }
-        made.insert("anyOf".into(), json!([inner, {"type": "null"}]));
-    }
 }

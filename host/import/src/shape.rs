@@ -8,6 +8,7 @@ mod bounds;
 mod free;
 mod given;
 mod node;
+mod null;
 mod scalar;
 
 use std::collections::BTreeSet;
@@ -19,8 +20,9 @@ use crate::label::{Labels, can_be_named, is_plain};
 use crate::resolve::Resolver;
 use crate::{ImportError, Notes};
 use airlock_contract::validate::Validator;
-use given::{is_default, valid};
+use given::{default, valid};
 pub(crate) use node::{Field, Function, Node, Shape};
+use null::present;
 
 /// Keywords of an object that is no record of its properties alone.
 const BESIDE_PROPERTIES: [&str; 13] = [
@@ -102,6 +104,9 @@ impl Function {
                 true
             }
         };
+        if keywords.contains_key("enum") {
+            shaping.notes.loosened("", "`enum` over all arguments is left out");
+        }
         for (keyword, value) in keywords.iter().filter(|(name, _)| BESIDE_PROPERTIES.contains(&name.as_str()))
         {
             self.together(keyword, value, shaping);
@@ -116,7 +121,10 @@ impl Function {
     /// A keyword over all arguments. Choices are written under `allOf`, as contracts have them.
     fn together(&mut self, keyword: &str, value: &Value, shaping: &mut Shaping<'_>) {
         let mut lost = false;
-        let value = free::without_nulls(value, &mut lost);
+        // Below its keyword, which decides what is a schema in it.
+        let whole = Value::Object([(keyword.to_owned(), value.clone())].into_iter().collect());
+        let mut whole = free::without_nulls(&whole, &mut lost);
+        let value = whole.get_mut(keyword).map(Value::take).unwrap_or_default();
         match keyword {
             "dependentRequired" | "else" | "if" | "not" | "then" if !lost => {
                 self.schema.insert(keyword.to_owned(), value);
@@ -197,7 +205,7 @@ impl Shaping<'_> {
             self.free(&keywords, place)
         });
         let examples = keywords.get("examples").and_then(Value::as_array).filter(|_| !self.is_result);
-        if let Some(examples) = examples.and_then(|examples| valid(examples, &keywords)) {
+        if let Some(examples) = examples.and_then(|examples| valid(&node.shape, examples, &keywords)) {
             node.keywords.insert("examples".into(), examples);
         }
         node
@@ -205,7 +213,8 @@ impl Shaping<'_> {
 
     /// Whether the schema has keywords that no type has.
     fn is_mixed(&self, keywords: &Map<String, Value>) -> bool {
-        let is_object = keywords.contains_key("properties");
+        let is_object =
+            keywords.contains_key("properties") || keywords.get("type").is_some_and(|ty| ty == "object");
         let choices = ["allOf", "anyOf", "if", "not", "oneOf", "contains"];
         choices.iter().any(|keyword| keywords.contains_key(*keyword))
             || is_object && BESIDE_PROPERTIES.iter().any(|keyword| keywords.contains_key(*keyword))
@@ -226,7 +235,11 @@ impl Shaping<'_> {
         place: &str,
     ) -> Option<Shape> {
         if keywords.contains_key("enum") {
-            return scalar::choice(keywords, said);
+            let (keywords, lost, note) = scalar::chosen(keywords);
+            let shape = scalar::choice(&keywords, said)?;
+            lost.into_iter().for_each(|what| self.notes.loosened(place, what));
+            note.into_iter().for_each(|what| self.notes.note(place, what));
+            return Some(shape);
         }
         for what in scalar::text(keywords, said) {
             self.notes.loosened(place, what);
@@ -240,7 +253,7 @@ impl Shaping<'_> {
         said: &mut Map<String, Value>,
         place: &str,
     ) -> Option<Shape> {
-        if keywords.contains_key("prefixItems") || keywords.contains_key("enum") {
+        if ["enum", "prefixItems", "unevaluatedItems"].iter().any(|keyword| keywords.contains_key(*keyword)) {
             return None;
         }
         let items = keywords.get("items").cloned().unwrap_or_else(|| Value::Object(Map::new()));
@@ -275,6 +288,9 @@ impl Shaping<'_> {
     }
 
     fn record(&mut self, keywords: &Map<String, Value>, place: &str) -> Option<Shape> {
+        if keywords.contains_key("enum") {
+            return None;
+        }
         let is_open = match keywords.get("additionalProperties") {
             None => false,
             Some(closed) if is_closed(closed) => false,
@@ -317,7 +333,7 @@ impl Shaping<'_> {
         // Null stands for a value that is absent, as it is without a default.
         let given =
             schema.get("default").filter(|value| !(self.is_result || node.is_nullable && value.is_null()));
-        let default = given.filter(|value| !is_required && is_default(&node.shape, value, schema));
+        let default = given.filter(|_| !is_required).and_then(|value| default(&node.shape, value, schema));
         match given {
             // With a default it could be absent.
             Some(_) if is_required => self.notes.note(place, "it is required, and its `default` is left out"),
@@ -326,7 +342,7 @@ impl Shaping<'_> {
             }
             _ => {}
         }
-        Field { key: key.to_owned(), label, is_required, default: default.cloned(), node }
+        Field { key: key.to_owned(), label, is_required, default, node }
     }
 }
 
@@ -338,41 +354,5 @@ fn is_closed(schema: &Value) -> bool {
     schema.get("not").and_then(Value::as_object).is_some_and(Map::is_empty)
 }
 
-/// A schema without its null, and whether it had one.
-fn present(keywords: &Map<String, Value>) -> (Map<String, Value>, bool) {
-    let mut made = keywords.clone();
-    let mut is_nullable = false;
-    if let Some(Value::Array(types)) = keywords.get("type") {
-        let others: Vec<Value> = types.iter().filter(|one| *one != "null").cloned().collect();
-        is_nullable = others.len() < types.len();
-        match others.as_slice() {
-            [one] => made.insert("type".into(), one.clone()),
-            _ => made.insert("type".into(), Value::Array(others)),
-        };
-    }
-    for choice in ["anyOf", "oneOf"] {
-        let Some(Value::Array(branches)) = keywords.get(choice) else { continue };
-        let is_null = |branch: &&Value| branch.get("type").is_some_and(|ty| ty == "null");
-        let others: Vec<Value> = branches.iter().filter(|branch| !is_null(branch)).cloned().collect();
-        if others.len() == branches.len() {
-            continue;
-        }
-        is_nullable = true;
-        match others.as_slice() {
-            [Value::Object(one)] => {
-                made.remove(choice);
-                let (one, _) = present(one);
-                for (name, value) in one {
-                    made.entry(name).or_insert(value);
-                }
-            }
-            _ => drop(made.insert(choice.into(), Value::Array(others))),
-        }
-    }
-    if let Some(Value::Array(values)) = made.get("enum") {
-        let others: Vec<Value> = values.iter().filter(|value| !value.is_null()).cloned().collect();
-        is_nullable |= others.len() < values.len();
-        made.insert("enum".into(), Value::Array(others));
-    }
-    (made, is_nullable)
-}
+#[cfg(test)]
+mod tests;

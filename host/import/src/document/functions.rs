@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Document, Form, Published, Root, text};
+use super::{Document, Form, Published, Root, Rounded, text};
 use crate::{ImportError, Notes};
 
 pub(super) fn read(value: &Value) -> Result<Document, ImportError> {
@@ -17,7 +17,7 @@ pub(super) fn read(value: &Value) -> Result<Document, ImportError> {
     let form = if functions.iter().all(is_mcp) { Form::Mcp } else { Form::Functions };
     let functions =
         functions.into_iter().map(|(at, entry)| published(at, entry)).collect::<Result<_, _>>()?;
-    Ok(Document { form, functions, server: None, said: Vec::new() })
+    Ok(Document { form, functions, server: None, said: Vec::new(), rounded: Rounded::default() })
 }
 
 /// The functions below a value, with their places. Lists and the objects that wrap them are at most four deep.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{Document, Form, OUT, Published, Request, Root, deprecated, text};
+use super::{Document, Form, OUT, Published, Request, Root, Rounded, deprecated, text};
 use crate::{ImportError, Notes};
 pub(crate) use server::Server;
 
@@ -50,7 +50,7 @@ pub(super) fn read(value: Value) -> Result<Document, ImportError> {
         return Err(ImportError::at("/paths", "no path has an operation, so that nothing is made of it"));
     }
     let (server, said) = Server::of(&document);
-    Ok(Document { form: Form::OpenApi, functions, server, said })
+    Ok(Document { form: Form::OpenApi, functions, server, said, rounded: Rounded::default() })
 }
 
 struct Operation<'o> {

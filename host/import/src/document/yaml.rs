@@ -8,6 +8,7 @@ use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_json::{Map, Value};
 
 use super::DOCUMENT_BYTES_MAX;
+use super::rounded::Rounded;
 use crate::ImportError;
 use airlock_types::words::one_line;
 
@@ -27,7 +28,7 @@ const WHAT_CHARS_MAX: usize = 200;
 const CORE: &str = "tag:yaml.org,2002:";
 
 /// Reads one document.
-pub(super) fn read(text: &str) -> Result<Value, ImportError> {
+pub(super) fn read(text: &str) -> Result<(Value, Rounded), ImportError> {
     let options = granit_parser::options! {
         block_nesting_limit: DEPTH_MAX,
         flow_nesting_limit: DEPTH_MAX,
@@ -37,8 +38,9 @@ pub(super) fn read(text: &str) -> Result<Value, ImportError> {
         anchors: BTreeMap::new(),
         bytes_left: BYTES_MAX,
         depth: 0,
+        rounded: Rounded::default(),
     };
-    reader.document()
+    Ok((reader.document()?, reader.rounded))
 }
 
 /// A value that aliases can repeat.
@@ -53,6 +55,7 @@ struct Reader<'t, E: Iterator<Item = Result<(Event<'t>, Span), ScanError>>> {
     anchors: BTreeMap<usize, Anchored>,
     bytes_left: usize,
     depth: usize,
+    rounded: Rounded,
 }
 
 impl<'t, E: Iterator<Item = Result<(Event<'t>, Span), ScanError>>> Reader<'t, E> {
@@ -87,7 +90,11 @@ impl<'t, E: Iterator<Item = Result<(Event<'t>, Span), ScanError>>> Reader<'t, E>
             Event::Alias(anchor) => return self.repeated(anchor, line),
             Event::Scalar(text, style, anchor, tag) => {
                 self.take(text.len(), line)?;
-                (anchor, scalar(&text, style, tag.as_deref(), line)?)
+                let value = scalar(&text, style, tag.as_deref(), line)?;
+                if value.is_f64() {
+                    self.rounded.add(text.strip_prefix('+').unwrap_or(&text));
+                }
+                (anchor, value)
             }
             Event::SequenceStart(_, anchor, tag) => {
                 collection(tag.as_deref(), "seq", line)?;
@@ -306,13 +313,21 @@ mod tests {
             "a": "no", "b": "2020-01-01", "c": 1.5, "d": "1", "e": null, "f": 31, "g": 7, "h": "1.2.3", "i": "5", "j": 5.0,
             "k": 15, "l": true, "m": "x\ny\n", "n": 12_345_678_901_234_567_890_u64, "o": [null], "p": null, "200": "\u{202e}",
         });
-        assert_eq!(read(&text.replace("o: -", "o: [~]")).unwrap(), wanted);
+        assert_eq!(read(&text.replace("o: -", "o: [~]")).unwrap().0, wanted);
+    }
+
+    #[test]
+    fn integers_that_are_rounded_are_found() {
+        let (value, rounded) =
+            read("a: +12345678901234567890123\nb: '12345678901234567890123'\nc: 1e30\n").unwrap();
+        assert_eq!(rounded.of(&value["a"]), Some("12345678901234567890123"));
+        assert_eq!((rounded.of(&value["b"]), rounded.of(&value["c"])), (None, None));
     }
 
     #[test]
     fn aliases_repeat_their_value() {
         let text = "a: &one {b: [1]}\nc: *one\n";
-        assert_eq!(read(text).unwrap(), json!({"a": {"b": [1]}, "c": {"b": [1]}}));
+        assert_eq!(read(text).unwrap().0, json!({"a": {"b": [1]}, "c": {"b": [1]}}));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! `allOf` as one schema, where that accepts the same: of objects with properties of their own, and of one schema with notes.
+//! `allOf`, and keywords beside a reference, as one schema, where that accepts the same: of objects with properties of their own, of
+//! one schema with notes, and of keywords that are not those of the target.
 
 use serde_json::{Map, Value};
 
@@ -24,6 +25,24 @@ pub(super) fn join(made: &mut Map<String, Value>) {
     if let Some(joined) = joined {
         *made = joined;
     }
+}
+
+/// Adds the keywords that stand beside a reference to those of its target. Both apply: where both have a keyword, the two are
+/// parts of a whole.
+pub(super) fn beside(target: &mut Map<String, Value>, mut more: Map<String, Value>) {
+    let is_note = |keyword: &String| NOTES.contains(&keyword.as_str());
+    let is_other = |(keyword, value): (&String, &Value)| {
+        !is_note(keyword) && target.get(keyword).is_some_and(|other| other != value)
+    };
+    if more.iter().any(is_other) {
+        let notes: Vec<String> = more.keys().filter(|keyword| is_note(keyword)).cloned().collect();
+        let mut whole: Map<String, Value> =
+            notes.iter().filter_map(|keyword| more.remove_entry(keyword)).collect();
+        let parts = [std::mem::take(target), more].map(Value::Object);
+        whole.insert("allOf".into(), parts.into_iter().collect());
+        more = whole;
+    }
+    target.extend(more);
 }
 
 /// The object that has the properties of all parts. None if one part constrains those of another.
@@ -97,6 +116,20 @@ mod tests {
     fn one_schema_with_notes_is_that_schema() {
         let wanted = json!({"type": "string", "description": "It.", "nullable": true});
         check(json!({"allOf": [{"type": "string"}], "description": "It.", "nullable": true}), Some(wanted));
+    }
+
+    #[test]
+    fn keywords_beside_a_reference_apply_with_those_of_its_target() {
+        let beside = |target: Value, more: Value, wanted: Value| {
+            let (Value::Object(mut target), Value::Object(more)) = (target, more) else { panic!() };
+            super::beside(&mut target, more);
+            assert_eq!(Value::Object(target), wanted);
+        };
+        let text = json!({"type": "string", "maxLength": 5, "description": "A."});
+        let wanted = json!({"type": "string", "maxLength": 5, "minLength": 1, "description": "B."});
+        beside(text.clone(), json!({"minLength": 1, "description": "B."}), wanted);
+        let more = json!({"maxLength": 10, "description": "B."});
+        beside(text.clone(), more, json!({"allOf": [text, {"maxLength": 10}], "description": "B."}));
     }
 
     #[test]

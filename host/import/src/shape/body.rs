@@ -31,6 +31,7 @@ fn taken(schema: &Value, body: &str) -> Option<(Map<String, Value>, Vec<Value>)>
     let fields = object.get("properties")?.as_object()?;
     let is_plain = object.get("type").is_none_or(|ty| ty == "object")
         && object.get("additionalProperties").is_none_or(is_closed)
+        && !object.contains_key("enum")
         && !BESIDE_PROPERTIES.iter().any(|keyword| object.contains_key(*keyword))
         && fields.keys().all(|name| name == body || !properties.contains_key(name));
     let names = object.get("required").and_then(Value::as_array).into_iter().flatten().cloned().collect();

@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 
 use super::Shape;
 use crate::label::{Labels, can_be_value};
+use airlock_contract::validate::Validator;
+use airlock_types::words::count;
 
 /// Values of the largest WIT enum that is made; a longer list is an `enum` over texts.
 const CASES_MAX: usize = 100;
@@ -65,7 +67,7 @@ pub(super) fn text(keywords: &Map<String, Value>, said: &mut Map<String, Value>)
     if let Some(pattern) = keywords.get("pattern").and_then(Value::as_str) {
         let schema = Value::Object([("pattern".to_owned(), pattern.into())].into_iter().collect());
         // The engine of contracts takes linear time, and has no look-around.
-        match airlock_contract::validate::Validator::new(&schema) {
+        match Validator::new(&schema) {
             Ok(_) => drop(said.insert("pattern".into(), pattern.into())),
             Err(_) => lost.push("its `pattern` is none that contracts can check".to_owned()),
         }
@@ -78,6 +80,36 @@ pub(super) fn is_texts(keywords: &Map<String, Value>) -> bool {
     let values = keywords.get("enum").and_then(Value::as_array);
     !keywords.contains_key("type")
         && values.is_some_and(|values| !values.is_empty() && values.iter().all(Value::is_string))
+}
+
+/// Keywords of texts that refuse some of those that an `enum` lists.
+const BESIDE_ENUM: [&str; 3] = ["maxLength", "minLength", "pattern"];
+
+/// The keywords with those texts of the `enum` alone that the keywords beside it accept, what contracts cannot say, and what says
+/// less. With none left all stay, so that one keyword does not cost the function.
+pub(super) fn chosen(keywords: &Map<String, Value>) -> (Map<String, Value>, Vec<String>, Option<String>) {
+    let beside = keywords.iter().filter(|(name, _)| BESIDE_ENUM.contains(&name.as_str()));
+    let beside: Map<String, Value> = beside.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let mut checked = Map::new();
+    let mut lost = text(&beside, &mut checked);
+    let mut made = keywords.clone();
+    let (Some(values), Ok(validator)) = (
+        keywords.get("enum").and_then(Value::as_array).filter(|_| !checked.is_empty()),
+        Validator::new(&Value::Object(checked.clone())),
+    ) else {
+        return (made, lost, None);
+    };
+    let kept: Vec<Value> = values.iter().filter(|value| validator.is_valid(value)).cloned().collect();
+    let names = checked.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let gone = values.len() - kept.len();
+    if kept.is_empty() {
+        lost.push(format!("beside `enum` is left out: {names}, which no value of it meets"));
+        return (made, lost, None);
+    }
+    made.insert("enum".into(), Value::Array(kept));
+    let said = count(gone as u64, "value");
+    let note = (gone > 0).then(|| format!("of its `enum`, {said} left out: refused by {names} beside it"));
+    (made, lost, note)
 }
 
 /// A choice among texts: a WIT enum, or a text with a list. `None` if a value is no text.

@@ -233,8 +233,7 @@ pub(super) fn require_journal(file: &ConfigFile) -> Result<(), Message> {
 
 /// Whether the registry has a journal. What is wrong with one is found when it is opened.
 pub(super) fn has_journal(file: &ConfigFile) -> bool {
-    let found = file.state().join(host::JOURNAL_FILE).symlink_metadata();
-    found.map_or_else(|err| err.kind() != std::io::ErrorKind::NotFound, |_| true)
+    !airlock::file::is_absent(&file.state().join(host::JOURNAL_FILE))
 }
 
 /// A host for a verb that makes no calls, with the journal that is there. It makes none.

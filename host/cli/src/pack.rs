@@ -96,7 +96,7 @@ fn contract(args: &Args) -> anyhow::Result<Option<(PathBuf, String)>> {
         (None, Some(wit)) => beside(wit)?,
         (None, None) => return Ok(None),
     };
-    if args.contract.is_none() && is_absent(&path) {
+    if args.contract.is_none() && file::is_absent(&path) {
         return Ok(None);
     }
     let text = file::read_text(&path, SECTION_BYTES_MAX as u64)
@@ -127,10 +127,4 @@ fn lost(args: &Args) -> String {
         args.component.display(),
         wit.display(),
     )
-}
-
-/// Whether nothing has this name. A link that leads nowhere is there, and so may be what is in a folder that cannot be searched: their
-/// error shows when they are read.
-pub(super) fn is_absent(path: &Path) -> bool {
-    path.symlink_metadata().is_err_and(|err| err.kind() == std::io::ErrorKind::NotFound)
 }

@@ -135,6 +135,12 @@ pub fn read_text(path: &Path, bytes_max: u64) -> Result<String, FileError> {
     String::from_utf8(read(path, bytes_max)?).map_err(|err| FileError::NotText(err.utf8_error()))
 }
 
+/// Whether nothing has this name. A link that leads nowhere is there, and so may be what is in a
+/// folder that cannot be searched: their error shows when they are read.
+pub fn is_absent(path: &Path) -> bool {
+    path.symlink_metadata().is_err_and(|err| err.kind() == std::io::ErrorKind::NotFound)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

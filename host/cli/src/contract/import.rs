@@ -194,7 +194,7 @@ impl<'m> Target<'m> {
 
 /// The text of a file; none if it is not there.
 fn read(path: &Path) -> Result<Option<String>, Message> {
-    if pack::is_absent(path) {
+    if file::is_absent(path) {
         return Ok(None);
     }
     let text = file::read_text(path, FILE_BYTES_MAX);

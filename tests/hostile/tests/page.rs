@@ -33,8 +33,13 @@ const OTHER_ROUTES: [&str; 4] = [".nest(", ".nest_service(", ".route_service(", 
 const PROBE: &str = "engine/sandbox/confine.rs";
 
 /// Rows about clients that the tests of a module attack, because they need a peer that no case has.
-const ATTACKED_ELSEWHERE: [(&str, &str); 1] =
-    [("keys of an OAuth server", "host/server/src/transport/http/jwks/tests.rs")];
+const ATTACKED_ELSEWHERE: [(&str, &str); 2] = [
+    ("keys of an OAuth server", "host/server/src/transport/http/jwks/tests.rs"),
+    (
+        "answers in a session whose connection broke before they were sent, for a client that asks again with `Last-Event-ID`",
+        "host/server/src/transport/http/request_ids/unread.rs",
+    ),
+];
 
 /// A row of the page: its heading, and the text of its columns.
 struct Row {

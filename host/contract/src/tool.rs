@@ -178,17 +178,11 @@ impl Contract {
         // Nearly always: one copy is kept.
         let kept = Compact::from(&input_schema);
         let kept = if **validator.shared() == kept { validator.shared().clone() } else { Arc::new(kept) };
-        let mut checks = match author.checks {
+        let checks = match author.checks {
             Some(checks) => checks,
             None => plain_checks(function, &shape)?,
         };
-        if let Some(ty) = shape.value_ty() {
-            checks.state(&author.results, ty, is_known).map_err(|(path, reason)| ContractError::Keyword {
-                path: path.to_string(),
-                part: Part::Result(path),
-                reason,
-            })?;
-        }
+        let checks = stated(checks, &author.results, &shape, is_known)?;
         let names = schemas::names(&author.published);
         let description = match author.description {
             Some(description) => description,
@@ -305,6 +299,23 @@ fn error_docs(docs: &FunctionDocs) -> BTreeMap<String, String> {
 
 fn shown(example: Example) -> Example {
     Example { note: example.note.map(|note| clean(&note, NOTE_CHARS_MAX)), ..example }
+}
+
+/// The checks, with those of the keywords at places of the result.
+fn stated(
+    mut checks: Checks,
+    keywords: &Keywords,
+    shape: &Shape,
+    is_known: bool,
+) -> Result<Checks, ContractError> {
+    let Some(ty) = shape.value_ty() else { return Ok(checks) };
+    let stated = checks.state(keywords, ty, is_known);
+    stated.map_err(|(path, reason)| ContractError::Keyword {
+        path: path.to_string(),
+        part: Part::Result(path),
+        reason,
+    })?;
+    Ok(checks)
 }
 
 /// The checks of a tool without a contract. They apply to every tool.

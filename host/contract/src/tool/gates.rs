@@ -44,9 +44,9 @@ impl Contract {
         args: Map<String, Value>,
         moment: Option<Moment<'_>>,
     ) -> Result<ValidArgs, Vec<Violation>> {
-        let is_kept = self.published.args.is_some() || !self.rules.is_empty();
         // For what is judged, or told, as the caller wrote it. Nearly no call pays for it.
-        let written = is_kept.then(|| Value::Object(args.clone())).unwrap_or_default();
+        let is_kept = self.published.args.is_some() || !self.rules.is_empty();
+        let written = if is_kept { Value::Object(args.clone()) } else { Value::Null };
         let mut found = Found::default();
         let plain = self.plain(args, &mut found);
         if !found.violations.is_empty() {
@@ -163,8 +163,8 @@ mod tests {
         ];
         let function =
             Function { interface: None, name: "f".into(), ty: FunctionTy { params, result: None }.into() };
-        let bound =
-            Manifest::parse(text, "contract.toml").and_then(|manifest| manifest.bind(&[function.clone()]));
+        let bound = Manifest::parse(text, "contract.toml")
+            .and_then(|manifest| manifest.bind(std::slice::from_ref(&function)));
         let mut bound = bound.unwrap_or_else(|problems| panic!("{}", problems.render(false)));
         let author = bound.remove(&function.address()).unwrap();
         Contract::prepare(&function, author, &FunctionDocs::default()).unwrap()

@@ -96,7 +96,7 @@ async fn an_approval_can_name_the_arguments_that_were_shown() {
     assert!(stdout(&shop.airlock(&["holds", "show", &id])).contains(&format!("digest {digest}")));
     let other = shop.airlock(&["holds", "approve", &id, "--args-digest", &"0".repeat(64)]);
     assert_eq!((other.status.code(), shop.applied("a")), (Some(1), 0), "{}", stdout(&other));
-    assert!(stderr(&other).contains("were edited meanwhile"), "{}", stderr(&other));
+    assert!(stderr(&other).contains("are not those of the digest"), "{}", stderr(&other));
     assert_eq!(shop.airlock(&["holds", "approve", &id, "--args-digest", digest]).status.code(), Some(0));
     assert_eq!(shop.applied("a"), 1);
 }

@@ -189,6 +189,14 @@ async fn a_result_that_is_withheld_is_not_made_again_by_its_key() {
         assert_eq!((again.code, again.error.unwrap().ran), (Code::PolicyDenied, Ran::Ran));
     }
     assert_eq!(stage.script.attempts(), 1);
+    // One that was approved is delivered, and waits for nobody again.
+    let id = book(&stage, "l", "2B", Ok("booked")).await.hold.unwrap().id;
+    stage.host.decide_hold(&id, &Approver::Operator, HoldDecision::Approve, None).await.unwrap();
+    for _ in 0..3 {
+        let again = book(&stage, "l", "2B", Ok("booked")).await;
+        assert_eq!((again.result, again.hold), (Some(json!("booked")), None));
+    }
+    assert_eq!(stage.script.attempts(), 2);
 }
 
 #[tokio::test]

@@ -191,7 +191,7 @@ impl Checks {
 
     /// Whether one of the checks is of this kind.
     pub fn has(&self, kind: &str) -> bool {
-        self.list.iter().any(|one| one.kind == kind)
+        self.list.iter().chain(&self.stated).any(|one| one.kind == kind)
     }
 
     /// Runs all checks. Returns at most [`FINDINGS_MAX`] findings, the worst first; none if the tool returned an
@@ -200,9 +200,10 @@ impl Checks {
         Self::run(self.list.iter().chain(&self.stated), context)
     }
 
-    /// Runs those that compare what was asked with what was answered: they hold for whatever tool answers.
-    pub fn echoes(&self, context: &Context<'_>) -> Vec<Finding> {
-        Self::run(self.list.iter().filter(|one| one.kind == "echo"), context)
+    /// Runs those that hold for whatever tool answers: that compare what was asked with what was answered, and the keywords that
+    /// agents are shown of a result.
+    pub fn of_any_answer(&self, context: &Context<'_>) -> Vec<Finding> {
+        Self::run(self.list.iter().filter(|one| one.kind == "echo").chain(&self.stated), context)
     }
 
     fn run<'c>(checks: impl Iterator<Item = &'c Compiled>, context: &Context<'_>) -> Vec<Finding> {

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use super::validate::{SchemaError, Validator};
+use super::validate::{SchemaError, VIOLATIONS_MAX, Validator};
 use airlock_types::violation::Violation;
 
 /// The keywords that a tool's `schema` accepts. A choice at the root is written under `allOf`, which the dialects of
@@ -49,14 +49,28 @@ impl Rules {
     }
 
     /// The violations of arguments whose types are right: as they were written, and in the one form of their values, in which
-    /// each integer is a number and bytes are base64.
+    /// each integer is a number and bytes are base64. A keyword for numbers holds for any string, and a decimal string is the
+    /// same integer.
     pub(super) fn violations(&self, written: &Value, values: Value) -> Vec<Violation> {
-        self.0.as_ref().map_or_else(Vec::new, |rules| rules.violations(&judged(written, values)))
+        let Some(rules) = &self.0 else { return Vec::new() };
+        let (as_written, judged) = (judged(written, written.clone()), judged(written, values));
+        let mut found = rules.violations(&as_written);
+        if judged != as_written {
+            // The type is that of what was written.
+            let is_new = |new: &Violation| {
+                let is_same = |old: &Violation| old.pointer == new.pointer && old.keyword == new.keyword;
+                new.keyword != "type" && !found.iter().any(is_same)
+            };
+            let more: Vec<Violation> = rules.violations(&judged).into_iter().filter(is_new).collect();
+            found.extend(more);
+            found.truncate(VIOLATIONS_MAX);
+        }
+        found
     }
 }
 
-/// What was written, with each part in the form of its value: a keyword for numbers holds for any string, and a decimal string
-/// is the same integer. Without nulls, at any depth: a null is the same as an absent argument.
+/// What was written, with each part in the form of its value. Without nulls, at any depth: a null is the same as an absent
+/// argument.
 fn judged(written: &Value, values: Value) -> Value {
     match (written, values) {
         (Value::Object(written), Value::Object(mut values)) => {

@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn rules_hold_for_each_form_of_a_value() {
-        let contract = contract(RULES);
+        let ruled = contract(RULES);
         for (args, place) in [
             (json!({"id": 9_007_199_254_740_994_u64}), "id"),
             (json!({"id": "9007199254740994"}), "id"),
@@ -199,15 +199,25 @@ mod tests {
             (json!({"id": 7, "note": "x"}), ""),
             (json!({"id": "7", "note": "x"}), ""),
         ] {
-            assert_eq!(wrong(&contract, &args), [place], "{args}");
+            assert_eq!(wrong(&ruled, &args), [place], "{args}");
         }
+        // A rule about one form holds where that form was sent.
+        let of_text = contract(
+            "[tool.f.schema]\nallOf = [{ properties = { id = { pattern = '^3$' }, data = { properties = { utf8 = { maxLength = 2 } } } } }]",
+        );
+        assert_eq!(wrong(&of_text, &json!({"id": "7"})), ["id"]);
+        assert_eq!(wrong(&of_text, &json!({"data": {"utf8": "abc"}})), ["data.utf8"]);
+        assert_eq!(wrong(&of_text, &json!({"id": 7, "data": "YWJj"})), [""; 0]);
+        let texts = contract("[tool.f.schema]\nallOf = [{ properties = { id = { type = 'string' } } }]");
+        assert_eq!(wrong(&texts, &json!({"id": "3"})), [""; 0]);
+        assert_eq!(wrong(&texts, &json!({"id": 3})), ["id"]);
         for args in [
             json!({"id": "9007199254740993"}),
             json!({"data": {"utf8": "hi"}}),
             json!({"id": "7", "note": null}),
             json!({"id": "8", "note": "x"}),
         ] {
-            assert_eq!(wrong(&contract, &args), [""; 0], "{args}");
+            assert_eq!(wrong(&ruled, &args), [""; 0], "{args}");
         }
     }
 

@@ -31,6 +31,7 @@ use airlock_types::reply::Failure;
 use airlock_types::session::SessionKey;
 pub(super) use ended::resumed;
 pub(crate) use ended::settled;
+pub(super) use ended::told_by_key;
 pub(crate) use ended::{End, end_of};
 pub(crate) use ended::{Resume, fetched};
 use ended::{again, close, ended};

@@ -79,9 +79,16 @@ pub(super) async fn check(
         events.push(Event::Repeated {
             repeated: Repeated { of: Some(first.record.clone()), how: Repeated::KEY },
         });
-        return match became.map(Became::waits) {
-            Some(Waits::Yes(kept)) => hold::of_key(host, kept, events).await.map(Some),
-            Some(Waits::No(record)) => again(events, Some(*record), &first).map(Some),
+        return match became {
+            Some(Became { hold: Some(kept), is_end: false, .. }) => {
+                hold::of_key(host, kept, events).await.map(Some)
+            }
+            Some(Became { record, hold, is_end: _ }) => {
+                if let Some(kept) = hold {
+                    hold::told_by_key(host, &kept.hold, &record, events).await;
+                }
+                again(events, Some(record), &first).map(Some)
+            }
             None => again(events, None, &first).map(Some),
         };
     }
@@ -159,20 +166,7 @@ fn waits_in(record: &Record) -> Option<&str> {
     record.reply.as_ref()?.pointer("/hold/id")?.as_str()
 }
 
-/// Whether the end of a call is a decision to come.
-enum Waits {
-    Yes(Box<Kept>),
-    No(Box<Record>),
-}
-
 impl Became {
-    fn waits(self) -> Waits {
-        match self.hold {
-            Some(kept) if !self.is_end => Waits::Yes(kept),
-            Some(_) | None => Waits::No(Box::new(self.record)),
-        }
-    }
-
     /// Whether the call may run: the first one neither ran nor may have, as it was cancelled, or stopped, before its first
     /// attempt; or it only read, and its reply cannot be given.
     fn may_run_again(&self, is_read: bool, events: &Events<'_>) -> bool {

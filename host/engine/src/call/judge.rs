@@ -219,8 +219,8 @@ fn findings(asked: Asked<'_>, answered: &Answered, now_unix_ms: u64) -> Vec<Find
     // A fallback is of the type of the called tool, so that tool's contract can be held against its answer. The rest of
     // the contract is about how a tool answers, in which the two may differ.
     if !std::ptr::eq(tool, called) {
-        let echoes = called.contract.checks.echoes(&context);
-        let new = echoes.into_iter().filter(|echo| !findings.contains(echo)).collect::<Vec<_>>();
+        let of_called = called.contract.checks.of_any_answer(&context);
+        let new = of_called.into_iter().filter(|one| !findings.contains(one)).collect::<Vec<_>>();
         findings.extend(new);
     }
     findings

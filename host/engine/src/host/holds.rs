@@ -45,7 +45,8 @@ pub enum HoldError {
     Ended(Standing),
     /// Its arguments are not those that were seen.
     #[error(
-        "its arguments were edited meanwhile, and nothing was decided: look at it again, and decide about the arguments that it has now"
+        "its arguments are not those of the digest that was named, as after an edit, and nothing was decided: look at it again, and \
+         decide about the arguments that it has now"
     )]
     Edited,
     /// This person may not decide it.

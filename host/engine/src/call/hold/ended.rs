@@ -15,6 +15,7 @@ use airlock_types::caller::Caller;
 use airlock_types::code::Code;
 use airlock_types::event::Event;
 use airlock_types::hold::{Hold, HoldRule, Standing};
+use airlock_types::record::Record;
 use airlock_types::record::v3;
 use airlock_types::record::v3::HeldBy;
 use airlock_types::reply::Reply;
@@ -199,6 +200,14 @@ pub(super) async fn again(
         return again;
     }
     Err(not_approved(events, &hold).unwrap_or_else(|| gone(events, &hold, is_unknown)))
+}
+
+/// Notes that whoever made a call has its end, by their idempotency key, and tells their session of it.
+pub(in crate::call) async fn told_by_key(host: &Generation, hold: &Hold, end: &Record, events: &Events<'_>) {
+    if let Some(session) = reply::session(events) {
+        ledger::note(host, &Caller::recorded(&hold.caller), session, end);
+    }
+    fetched(host, &hold.id).await;
 }
 
 /// Notes that whoever made a call has its end.

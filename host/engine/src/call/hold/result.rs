@@ -10,6 +10,7 @@ use crate::call::reply::{self, Delivered, Failed};
 use crate::generation::{Apart, Generation};
 use airlock_journal::holds::Kept;
 use airlock_types::code::{Code, Ran};
+use airlock_types::event::Event;
 use airlock_types::finding::{Finding, Verdict};
 use airlock_types::hold::{Hold, HoldRule};
 
@@ -21,8 +22,9 @@ pub(in crate::call) async fn result(
 ) -> Result<Delivered, Failed> {
     let is_held = |delivered: &Delivered| {
         delivered.findings().iter().any(|finding| finding.verdict == Verdict::Escalate)
-            // Not the end of a hold, which a person has seen.
+            // Not the end of a hold, which a person has seen, nor what was delivered before.
             && events.held().is_none_or(|(held, is_result)| held.of.is_some() && !is_result)
+            && !events.list.iter().any(|event| matches!(event, Event::Repeated { .. }))
     };
     match ended {
         Ok(delivered) if is_held(&delivered) => Err(Box::pin(hold_result(host, events, delivered)).await),

@@ -18,7 +18,7 @@ const TICKS_PER_S: u64 = 100;
 /// A sample of a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sample {
-    /// Resident memory in MiB.
+    /// Resident memory in MiB, without pages of files.
     pub memory_mib: u64,
     /// Open descriptors, without those of compiled code.
     pub descriptors: usize,
@@ -34,11 +34,12 @@ impl Sample {
     /// # Errors
     /// When the process has ended.
     pub fn of(process: u32) -> anyhow::Result<Sample> {
-        let memory_mib = resident_mib(process, "VmRSS:").context("the process has ended")?;
+        // Without pages of files: code is mapped by first calls, and its pages are the kernel's to take back.
+        let memory_mib = resident_mib(process, "RssAnon:").context("the process has ended")?;
         let open = std::fs::read_dir(format!("/proc/{process}/fd"))?.flatten();
+        // Behind the name of a file that was replaced meanwhile, the kernel writes that it is deleted.
         let is_code = |entry: &std::fs::DirEntry| {
-            std::fs::read_link(entry.path())
-                .is_ok_and(|path| path.extension().is_some_and(|ext| ext == "cwasm"))
+            std::fs::read_link(entry.path()).is_ok_and(|path| path.to_string_lossy().contains(".cwasm"))
         };
         let (code, others): (Vec<_>, Vec<_>) = open.partition(is_code);
         let threads = std::fs::read_dir(format!("/proc/{process}/task"))?.count();
@@ -56,7 +57,7 @@ impl Sample {
     }
 }
 
-/// A figure of a process's memory in MiB: `VmRSS:` or `VmHWM:`.
+/// A figure of a process's memory in MiB: `VmRSS:`, `RssAnon:` or `VmHWM:`.
 pub fn resident_mib(process: u32, figure: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(figure))?;

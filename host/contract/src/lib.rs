@@ -21,7 +21,7 @@ pub mod foreign;
 #[cfg(test)]
 mod laws;
 pub mod lift;
-mod lossless;
+pub mod lossless;
 pub mod lower;
 pub mod manifest;
 pub mod message;

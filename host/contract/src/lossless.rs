@@ -3,32 +3,42 @@
 //! Owns which texts are refused: keys that occur twice, of which a reader keeps one, and integers with more digits than a
 //! number here has. Must not know what the value is for.
 
-use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use crate::arguments::{self, ArgumentLimits};
+use crate::arguments::{self, ArgumentLimits, Unread};
 
 /// Deepest nesting of arrays and objects, as `arguments.depth_max` allows by default.
 pub(crate) const DEPTH_MAX: usize = 64;
 
-/// The bounds of a text that is in memory already.
-const LIMITS: ArgumentLimits = ArgumentLimits {
-    bytes_max: usize::MAX,
-    depth_max: DEPTH_MAX,
-    string_bytes_max: usize::MAX,
-    values_max: usize::MAX,
-};
-
 /// Why a text is not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Loss {
-    // Without what the parser quotes: it may be confidential.
+#[non_exhaustive]
+pub enum Loss {
+    /// It is no JSON.
+    // Without what the parser says and quotes: it may be confidential.
     #[error("text that is no JSON, from line {line} column {column}")]
-    NoJson { line: usize, column: usize },
+    NoJson {
+        /// Where the parser stops, from 1.
+        line: usize,
+        /// Where in the line, from 1.
+        column: usize,
+        /// What the parser says.
+        said: String,
+    },
+    /// It nests deeper than the bound.
     #[error("JSON that nests deeper than {DEPTH_MAX} levels")]
     Deep,
-    #[error("JSON that has a key twice, at `{0}`")]
-    Twice(String),
+    /// A key is there twice.
+    #[error("JSON that has a key twice, at `{path}`")]
+    Twice {
+        /// The place of the second one.
+        path: String,
+        /// Its line, from 1.
+        line: usize,
+        /// Where in the line, from 1.
+        column: usize,
+    },
+    /// An integer would be rounded.
     #[error("JSON with an integer of more digits than a number holds, which belongs in a string")]
     Digits,
 }
@@ -38,19 +48,30 @@ pub(crate) enum Loss {
 /// # Errors
 /// With what would be lost, or what the text is instead.
 pub(crate) fn value(text: &str) -> Result<Value, Loss> {
-    let value = arguments::whole(text, &LIMITS).map_err(|wrong| match wrong.keyword.as_str() {
-        "depth" => Loss::Deep,
-        "duplicate" => Loss::Twice(wrong.path),
-        _ => no_json(text),
-    })?;
+    let value = keys_once(text, DEPTH_MAX)?;
     if numbers(text).all(is_kept) { Ok(value) } else { Err(Loss::Digits) }
 }
 
-/// The place where the parser stops. The violation of arguments has it only in words.
-fn no_json(text: &str) -> Loss {
-    let error = serde_json::from_str::<IgnoredAny>(text).err();
-    let (line, column) = error.map_or((1, 1), |error| (error.line(), error.column()));
-    Loss::NoJson { line, column }
+/// The value of a text that nests this deep at most, or as deep as the parser goes. Integers may be rounded: [`numbers`] says as what
+/// they were written.
+///
+/// # Errors
+/// When a key is there twice, or the text is something else.
+pub fn keys_once(text: &str, depth_max: usize) -> Result<Value, Loss> {
+    // The text is in memory already, and its size is the caller's to bound.
+    let limits = ArgumentLimits {
+        bytes_max: usize::MAX,
+        depth_max,
+        string_bytes_max: usize::MAX,
+        values_max: usize::MAX,
+    };
+    arguments::whole(text, &limits).map_err(|Unread { violation, line, column }| {
+        match violation.keyword.as_str() {
+            "depth" => Loss::Deep,
+            "duplicate" => Loss::Twice { path: violation.path, line, column },
+            _ => Loss::NoJson { line, column, said: violation.got },
+        }
+    })
 }
 
 /// Whether a number keeps the digits of its text. With a fraction or an exponent it is a double, as each reader takes it.
@@ -95,7 +116,7 @@ fn digits(text: &str) -> Option<(bool, String, i64)> {
 }
 
 /// The texts of the numbers in JSON.
-fn numbers(json: &str) -> impl Iterator<Item = &str> {
+pub fn numbers(json: &str) -> impl Iterator<Item = &str> {
     let mut rest = json;
     std::iter::from_fn(move || {
         loop {
@@ -134,13 +155,16 @@ mod tests {
     #[test]
     fn what_would_be_lost_is_refused() {
         let refused = |text: &str| value(text).unwrap_err();
-        assert_eq!(refused("{\"a\":{\"b\":1,\"b\":2}}"), Loss::Twice("a.b".to_owned()));
+        assert_eq!(
+            refused("{\"a\":{\"b\":1,\"b\":2}}"),
+            Loss::Twice { path: "a.b".to_owned(), line: 1, column: 15 }
+        );
         for text in
             ["[18446744073709551617]", "{\"id\":123456789012345678901234567890}", "-9223372036854775809"]
         {
             assert_eq!(refused(text), Loss::Digits, "{text}");
         }
-        assert_eq!(refused("[1"), Loss::NoJson { line: 1, column: 2 });
+        assert!(matches!(refused("[1"), Loss::NoJson { line: 1, column: 2, .. }));
         assert_eq!(refused(&format!("{}{}", "[".repeat(200), "]".repeat(200))), Loss::Deep);
     }
 

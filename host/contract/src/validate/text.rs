@@ -22,7 +22,7 @@ pub(super) fn structured(text: &str) -> Option<Value> {
         Ok(value) => Some(value),
         Err(Loss::NoJson { .. }) => Python { rest: text }.whole(),
         // JSON of which a part would be gone.
-        Err(Loss::Deep | Loss::Twice(_) | Loss::Digits) => None,
+        Err(Loss::Deep | Loss::Twice { .. } | Loss::Digits) => None,
     };
     read.filter(|value| value.is_array() || value.is_object())
 }

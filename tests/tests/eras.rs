@@ -1,7 +1,6 @@
 //! What holds in each era of MCP and over each transport: the order of an answer, and answers to their own requests.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use airlock_tests::registry;
 use airlock_tests::server::{Server, answer};
@@ -10,6 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::http::{KM, LOOPS, registry_in};
+use crate::mcp::await_codes;
 
 /// The start of structured content. A tree would sort `result` before `status`.
 const IN_ORDER: &str = r#""structuredContent":{"status":"ok","result":{"unit":"m","value":1000}}"#;
@@ -133,7 +133,9 @@ async fn an_answer_whose_connection_broke_is_there_after_its_call_has_ended() {
     let first = String::from_utf8(cut.chunk().await.unwrap().unwrap().to_vec()).unwrap();
     let event_id = first.lines().find_map(|line| line.strip_prefix("id:")).unwrap().trim().to_owned();
     drop(cut);
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let state = folder.path().to_owned();
+    let codes = tokio::task::spawn_blocking(move || await_codes(&state, 1)).await.unwrap();
+    assert_eq!(codes, ["ok"]);
     let resume = |session: &str| {
         let request = server.request(Method::GET, "/mcp").header("accept", "text/event-stream");
         let request = request.header("mcp-protocol-version", "2025-11-25");

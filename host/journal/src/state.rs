@@ -182,9 +182,16 @@ fn usable(path: &Path) -> std::io::Result<()> {
 
 /// Like [`folder`], but the folder must exist.
 pub(crate) fn existing_folder(path: &Path) -> Result<(), StateError> {
+    let missing = || StateError::Io { path: path.to_owned(), source: ErrorKind::NotFound.into() };
+    if has_folder(path)? { Ok(()) } else { Err(missing()) }
+}
+
+/// Like [`folder`], but a missing folder is not made. Returns whether it exists.
+pub(crate) fn has_folder(path: &Path) -> Result<bool, StateError> {
+    // With a trailing slash, `lstat` would follow the link.
     let path = &path.components().collect::<PathBuf>();
-    let missing = || StateError::Io { path: path.clone(), source: ErrorKind::NotFound.into() };
-    check(path, &look(path)?.ok_or_else(missing)?, "folder")
+    let Some(found) = look(path)? else { return Ok(false) };
+    check(path, &found, "folder").map(|()| true)
 }
 
 /// Checks a file in the state folder without opening it, and removes the permissions of group and others. Returns

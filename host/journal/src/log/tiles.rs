@@ -91,7 +91,7 @@ impl Tiles {
     /// The text of the latest checkpoint.
     pub(crate) fn checkpoint(&self) -> Result<Option<String>, TileFault> {
         let path = self.checkpoint_path();
-        let Some(file) = open(&path)? else { return Ok(None) };
+        let Some(file) = self.open(&path)? else { return Ok(None) };
         let io = |source| TileFault::Io { path: path.clone(), source };
         let mut text = String::new();
         file.take(CHECKPOINT_BYTES_MAX).read_to_string(&mut text).map_err(io)?;
@@ -124,7 +124,7 @@ impl Tiles {
     /// The hashes of a tile that has this many.
     pub(crate) fn read(&self, level: usize, index: u64, width: usize) -> Result<Vec<Hash>, TileFault> {
         let path = self.path(level, index, width);
-        let mut file = open(&path)?.ok_or_else(|| TileFault::Missing(path.clone()))?;
+        let mut file = self.open(&path)?.ok_or_else(|| TileFault::Missing(path.clone()))?;
         let io = |source| TileFault::Io { path: path.clone(), source };
         let (found, expected) = (file.metadata().map_err(io)?.len(), (width * HASH_BYTES) as u64);
         if found != expected {
@@ -138,7 +138,7 @@ impl Tiles {
     /// Writes a tile.
     pub(crate) fn write(&self, level: usize, index: u64, hashes: &[Hash]) -> Result<(), TileFault> {
         let path = self.path(level, index, hashes.len());
-        if let Some(folder) = path.parent() {
+        for folder in self.inner(&path) {
             state::folder(folder)?;
         }
         Ok(state::replace(&path, hashes.as_flattened())?)
@@ -147,9 +147,43 @@ impl Tiles {
     /// Removes a tile that a wider one took the place of.
     pub(crate) fn remove(&self, level: usize, index: u64, width: usize) {
         let path = self.path(level, index, width);
+        if !self.has_folders(&path).is_ok_and(|has| has) {
+            return;
+        }
         // Either may be gone; and the folder of partial tiles stays while another one is in it.
         let _ = std::fs::remove_file(&path);
         let _ = path.parent().map(std::fs::remove_dir);
+    }
+
+    /// The folders between that of the tiles and a file in it, the outermost first.
+    fn inner<'a>(&self, path: &'a Path) -> Vec<&'a Path> {
+        let mut inner: Vec<&Path> =
+            path.ancestors().skip(1).take_while(|folder| *folder != self.folder).collect();
+        inner.reverse();
+        inner
+    }
+
+    /// Whether the folders down to a file are there.
+    fn has_folders(&self, path: &Path) -> Result<bool, TileFault> {
+        for folder in self.inner(path) {
+            if !state::has_folder(folder)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Opens a file of the folder; none if it is missing.
+    fn open(&self, path: &Path) -> Result<Option<File>, TileFault> {
+        // Checked first, from the folder down: opening a pipe would block, and a link could lead anywhere.
+        if !self.has_folders(path)? || !state::file(path)? {
+            return Ok(None);
+        }
+        match File::open(path) {
+            Ok(file) => Ok(Some(file)),
+            Err(err) if err.kind() == ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(TileFault::Io { path: path.to_owned(), source }),
+        }
     }
 
     /// The right edge of the tree of this size.
@@ -178,18 +212,5 @@ impl Tiles {
         let at = (first % TILE_HASHES as u64) as usize;
         let hashes = self.read(tile_level as usize, tile, width)?;
         Ok(tree::root_of(&hashes[at..at + (1 << inner)]))
-    }
-}
-
-/// A file of the folder; none if it is missing.
-fn open(path: &Path) -> Result<Option<File>, TileFault> {
-    // Checked first: opening a pipe would block, and a link could lead anywhere.
-    if !state::file(path)? {
-        return Ok(None);
-    }
-    match File::open(path) {
-        Ok(file) => Ok(Some(file)),
-        Err(err) if err.kind() == ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(TileFault::Io { path: path.to_owned(), source }),
     }
 }

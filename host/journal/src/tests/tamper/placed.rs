@@ -76,6 +76,25 @@ async fn pipes_and_links_among_the_tiles_are_told_and_not_opened() {
 }
 
 #[tokio::test]
+async fn a_link_in_the_place_of_a_folder_within_the_tiles_is_told_and_not_followed() {
+    for name in ["journal.db-log/tile", "journal.db-log/tile/0", "journal.db-log/tile/0/000.p"] {
+        let (sample, journal) = Sample::unsigned_log().await;
+        let tile = sample.beside("journal.db-log/tile/0/000.p/3");
+        link(&sample.beside(name));
+        let [fault] = &journal.verify(&[], None).unwrap().faults[..] else { panic!("{name}") };
+        assert!(
+            fault.kind == FaultKind::Tile && fault.what.contains("is a symbolic link"),
+            "{name}: {}",
+            fault.what
+        );
+        journal.seal(at(3, "reads"), Durability::Committed).await.unwrap();
+        let err = journal.checkpoint().unwrap_err().to_string();
+        assert!(err.contains("is a symbolic link") && err.contains(name), "{name}: {err}");
+        assert!(tile.exists() && !tile.with_file_name("4").exists(), "{name}: nothing is written through it");
+    }
+}
+
+#[tokio::test]
 async fn what_is_in_the_place_of_the_tiles_is_a_fault_and_everything_else_is_verified() {
     let (sample, journal) = Sample::unsigned_log().await;
     let ways: [(&dyn Fn(), &str); 2] = [

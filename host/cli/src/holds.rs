@@ -10,7 +10,7 @@ use std::path::Path;
 use super::confined::Process;
 use super::page::Page;
 use super::print::{Message, Printer};
-use super::{Ended, Threads, call, open};
+use super::{EXIT_NO, Ended, Threads, call, open};
 use airlock::config::ConfigFile;
 use airlock::environment::World;
 use airlock::host::{HoldError, Host};
@@ -140,11 +140,19 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
 fn tell(one: &One, hold: &Hold, host: &Host, printer: &Printer) -> Ended {
     if one.json {
         printer.json(hold)?;
-        return Ok(0);
+        return Ok(done(hold));
     }
     let record = hold.ended_by.as_deref().map(|id| host.journal().find(id)).transpose()?.flatten();
     printer.line(told::decided(hold, record.as_ref()));
-    Ok(0)
+    Ok(done(hold))
+}
+
+/// The exit code of a decision: one that came to nothing is told from one that was carried out.
+fn done(hold: &Hold) -> u8 {
+    match hold.standing {
+        Standing::Void | Standing::Expired => EXIT_NO,
+        Standing::Open | Standing::Running | Standing::Done | Standing::Rejected | Standing::Responded => 0,
+    }
 }
 
 fn list(args: &List, file: &ConfigFile, printer: &Printer) -> Ended {

@@ -61,6 +61,12 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
         printer.note(lock.how_to_accept(&changes));
         return Ok(if changes.is_wider() { EXIT_WIDER } else { EXIT_NO });
     }
+    let lock = if args.rewrite { Lock::none(&file) } else { lock };
+    for name in lock.absent(&now) {
+        printer.note(format!(
+            "note: `{name}` is not in the registry, and stays accepted: `airlock lock --rewrite` forgets it"
+        ));
+    }
     lock.write(pin, &now).map_err(|err| Message(err.to_string()))?;
     let tools = count(now.tools().count() as u64, "tool");
     printer.line(format!("{}: {tools}, pin = \"{}\"", lock.path().display(), pin.as_str()));

@@ -65,13 +65,15 @@ pub(super) fn canonical(text: &str, unit: Unit, now_unix_ms: Option<u64>) -> Opt
     (period.first <= period.last).then(|| period.to_string())
 }
 
-/// The end of the last day of a period, in canonical text, in milliseconds since the Unix epoch.
-pub(super) fn end_ms(text: &str) -> Option<i64> {
+/// Until when a period, in canonical text, is past, in milliseconds since the Unix epoch: the end of its last day, now for one that
+/// goes on, and its beginning for one that is still to come.
+pub(super) fn reached_ms(text: &str, now: i64) -> Option<i64> {
     if text.len() as u64 > PERIOD_BYTES_MAX {
         return None;
     }
-    let next = range(text)?.last.succ_opt()?;
-    Some(next.and_hms_opt(0, 0, 0)?.and_utc().timestamp_millis())
+    let Period { first, last } = range(text)?;
+    let midnight = |day: NaiveDate| Some(day.and_hms_opt(0, 0, 0)?.and_utc().timestamp_millis());
+    Some(midnight(last.succ_opt()?)?.min(now).max(midnight(first)?))
 }
 
 /// The first and the last day.

@@ -41,7 +41,7 @@ use holding::Holding;
 pub use moment::{Moment, Seen};
 use requirement::Requirement;
 use schemas::Schemas;
-pub use valid::ValidArgs;
+pub use valid::{UnfitArgs, ValidArgs};
 use wide::Wide;
 
 /// Schema keywords by place.

@@ -319,7 +319,8 @@ impl Backtest {
         let now_unix_ms = airlock_types::environment::ms(self.clock.wall());
         // About one use of a call that ran: whether the call is held was decided before.
         let holds = &HoldRules::default();
-        verdict(CaseOf { name, effect: *effect, allowances, source, holds }, who, Some(asked), now_unix_ms)
+        let of = CaseOf { name, effect: *effect, allowances, source, holds, must_be_approved: false };
+        verdict(of, who, Some(asked), now_unix_ms)
     }
 }
 

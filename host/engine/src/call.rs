@@ -22,6 +22,7 @@ pub(crate) mod hold;
 mod idempotency;
 pub(crate) mod judge;
 mod ledger;
+mod made;
 mod notice;
 mod observe;
 mod pause;
@@ -48,7 +49,7 @@ use tracing::Instrument as _;
 use airlock_types::call::{Call, Observer};
 use airlock_types::environment::{Environment, ms};
 use airlock_types::event::Event;
-use airlock_types::plan::{Progress, Step};
+use airlock_types::plan::{BreakerView, Progress, Step};
 use airlock_types::reply::Reply;
 use events::Events;
 pub use explain::Explained;
@@ -103,7 +104,11 @@ async fn stages(host: &Generation, call: &Call, events: &mut Events<'_>) -> Resu
     let admitted = host.admit(&call.caller, &call.session, &mut |event| events.push(event)).await;
     let admitted = admitted.map_err(|err| report::not_admitted(events.tool(), err))?;
     // The inner door: every later stage sees arguments of the right types only.
-    let args = validate::validate(host, &resolved, &call.arguments, &admitted, events).await?;
+    let args = match validate::validate(host, &resolved, &call.arguments, &admitted, events).await {
+        Ok(args) => args,
+        // Boxed: this path is rare, and its state would otherwise enlarge the future of every call.
+        Err(unfit) => return Box::pin(made::before(host, call, resolved, unfit, &admitted, events)).await,
+    };
     events.push(validate::event(&args));
     events.unchecked(&args);
     // After validation: a rule may depend on the arguments, and only valid ones can be relied on.
@@ -143,11 +148,12 @@ async fn stages(host: &Generation, call: &Call, events: &mut Events<'_>) -> Resu
                 host.wait(wait_ms).await;
                 let (index, called, is_first) =
                     (route, &permitted[0].candidate.tool, (route, number) == (0, 1));
-                let route = &permitted[index];
-                let seed = &plan.jitter;
+                let (route, planned, seed) = (&permitted[index], &plan.routes[index], &plan.jitter);
                 let left_ms = plan.deadline_ms.saturating_sub(events.elapsed_ms());
+                let times = attempt::Times::of(planned, deadline_ms, left_ms);
+                let is_probe = planned.input.breaker == BreakerView::Probing;
                 let attempt =
-                    attempt::PlannedAttempt { route, called, number, is_first, seed, deadline_ms, left_ms };
+                    attempt::PlannedAttempt { route, called, number, is_first, seed, times, is_probe };
                 // `follow` opened the span of this attempt when its step was observed.
                 let span = events.attempt_span();
                 let ended = pin!(attempt::attempt(host, attempt, &args, events)).instrument(span).await;

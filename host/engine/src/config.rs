@@ -46,7 +46,9 @@ pub use self::secret::{SecretConfig, SecretSource};
 pub use self::server::ServerConfig;
 pub use self::session::{FactConfig, SessionConfig};
 pub use self::signature::SignatureConfig;
-pub use self::tool::{BulkheadConfig, Functions, ImportConfig, ImportWord, RetryConfig, ToolConfig};
+pub use self::tool::{
+    Approval, BulkheadConfig, Functions, ImportConfig, ImportWord, RetryConfig, ToolConfig,
+};
 use crate::file;
 use airlock_contract::arguments::ArgumentLimits;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};

@@ -9,13 +9,14 @@ mod access;
 mod admit;
 mod answers;
 mod aside;
+mod health;
 mod holds;
 mod keys;
 mod parts;
 mod visible;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use crate::admission::{Bulkhead, BulkheadSlot, Gate, Rejected, Slot};
@@ -37,10 +38,11 @@ use airlock_journal::{Journal, JournalError, OpenCall};
 use airlock_types::caller::Caller;
 use airlock_types::environment::{SharedEnvironment, ms};
 use airlock_types::hold::Hold;
-use airlock_types::plan::{BreakerView, Breakers, Quota, Settled};
+use airlock_types::plan::{Breakers, Quota};
 use airlock_types::record::Record;
 pub(crate) use answers::Answers;
 pub(crate) use aside::Unusable;
+use health::Health;
 pub(crate) use holds::{Apart, Holds};
 pub(crate) use keys::{Keys, RunningKey};
 pub(crate) use parts::Parts;
@@ -76,12 +78,6 @@ struct Standing {
     health: Mutex<Health>,
     /// Made on the tool's first call.
     metrics: OnceLock<ToolMetrics>,
-}
-
-/// The retry quota and the breakers of one tool.
-struct Health {
-    quota: Quota,
-    breakers: Breakers<Caller>,
 }
 
 /// The slots of one attempt: one of its tool and one of the host.
@@ -332,28 +328,6 @@ impl Generation {
         }
     }
 
-    /// The tokens of a tool's retry quota, and the state of its breakers for a caller.
-    pub(crate) fn health(&self, tool: &str, who: &Caller) -> (u32, BreakerView) {
-        let now = ms(self.environment().monotonic());
-        self.tools.get(tool).map_or((0, BreakerView::Closed), |standing| {
-            let mut health = standing.health();
-            (health.quota.tokens(now), health.breakers.view(who, now))
-        })
-    }
-
-    /// Applies the effect of a call on a tool's quota and breakers.
-    pub(crate) fn settle(&self, tool: &str, who: &Caller, settled: &Settled) {
-        // A plan names only tools of the generation that it was made in, and settles there.
-        let Some(standing) = self.tools.get(tool) else { return };
-        let now = ms(self.environment().monotonic());
-        // One lock for both: no call sees the quota after another call and the breakers before it.
-        let mut health = standing.health();
-        health.quota.settle(settled.spent, settled.gained, now);
-        if let Some(code) = settled.ended {
-            health.breakers.record(who, code, now);
-        }
-    }
-
     /// The load of the host's gate, for metrics.
     pub(crate) fn load(&self) -> AdmissionView {
         AdmissionView { running: self.admission.running(), waiting: self.admission.waiting() }
@@ -384,10 +358,4 @@ fn session_limits(config: &SessionConfig) -> (FactLimits, LedgerLimits) {
     // Destructured without `..`, so that a new setting cannot parse without being enforced.
     let SessionConfig { facts_max, facts_bytes_max, calls_max, failed_ms_max } = *config;
     (FactLimits { facts_max, facts_bytes_max }, LedgerLimits { calls_max, failed_ms_max })
-}
-
-impl Standing {
-    fn health(&self) -> MutexGuard<'_, Health> {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }

@@ -323,12 +323,19 @@ impl Lock {
         }
     }
 
-    /// Writes the definitions of a registry as the accepted ones.
+    /// The accepted tools that a registry does not have.
+    pub fn absent(&self, registry: &Registry) -> Vec<String> {
+        let now = Definition::all(registry);
+        let accepted = self.accepted.iter().flatten();
+        accepted.filter(|(name, _)| !now.contains_key(*name)).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Writes the definitions of a registry as the accepted ones, beside those that it does not have.
     ///
     /// # Errors
     /// When the file cannot be written. The old file is then unchanged.
     pub fn write(&self, pin: Pin, registry: &Registry) -> Result<(), LockError> {
-        self.write_all(pin, Definition::all(registry))
+        self.write_all(pin, self.accepted().into_iter().chain(Definition::all(registry)).collect())
     }
 
     fn write_all(&self, pin: Pin, tools: BTreeMap<String, Definition>) -> Result<(), LockError> {

@@ -157,7 +157,19 @@ fn permitted(
     // A caller that is gone had the allowance of all, or one that cannot be known any more: the policy's digest tells.
     let allowance = of.unwrap_or(&tool.allowance);
     let (session, held, holding) = (None, args.held(), None);
-    let request = Request { caller, tool: &tool.name, allowance, args, session, now_unix_ms, held, holding };
+    let must_be_approved = false;
+    let tool_name = &tool.name;
+    let request = Request {
+        caller,
+        tool: tool_name,
+        allowance,
+        args,
+        session,
+        now_unix_ms,
+        held,
+        holding,
+        must_be_approved,
+    };
     match decide(&request) {
         // A held call that has an attempt on record was approved.
         Decision::Allow(permit) | Decision::Hold(Hold { permit, .. }) => Ok(permit),

@@ -37,6 +37,7 @@ pub async fn attempt(host: &Host, tool: &Tool, args: &ValidArgs) -> anyhow::Resu
         now_unix_ms: ms(environment.wall()),
         held: args.held(),
         holding: None,
+        must_be_approved: false,
     };
     let Decision::Allow(permit) = decide(&request) else { anyhow::bail!("`{}` may not run", tool.name) };
     let Some(runnable) = &tool.runnable else { anyhow::bail!("`{}` has no code", tool.name) };

@@ -146,7 +146,8 @@ fn tried(case: &Case, file: &ConfigFile, tools: &Registry) -> Result<(String, bo
     let now_ms = ms(World::default().wall());
     let Tool { name, effect, allowances, source, .. } = &**tool;
     let holds = &HoldRules::of(&file.config);
-    let of = CaseOf { name, effect: *effect, allowances, source, holds };
+    let must_be_approved = tool.must_be_approved();
+    let of = CaseOf { name, effect: *effect, allowances, source, holds, must_be_approved };
     let who = (&*case.caller, entry.map(|(_, caller)| caller));
     let said = verdict(of, who, asked.as_ref(), now_ms);
     let Verdict { decision, rule, at, grant } = &said;

@@ -86,11 +86,12 @@ fn derived(of: &str, scope: &Arc<Scope>) -> Result<Expression, String> {
     }
 }
 
-/// The time of what an expression names. Data of a period is as old as its last day, and of one that goes on it is new.
+/// The time of what an expression names. Data of a period is as old as its last day, of one that goes on it is new, and of one
+/// that is still to come it is of the future.
 fn dated(of: &Expression, context: &Context<'_>, now: i64) -> Dated {
     match of.text(&context.bindings()) {
         Ok(Some(text)) => {
-            let at = parse_rfc3339_ms(&text).or_else(|| Some(period::end_ms(&text)?.min(now)));
+            let at = parse_rfc3339_ms(&text).or_else(|| period::reached_ms(&text, now));
             (text, at)
         }
         Ok(None) => ("no date".to_owned(), None),

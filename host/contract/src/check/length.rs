@@ -31,10 +31,15 @@ pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Chec
                 .into(),
         );
     }
+    let bounds = match (settings.min, settings.max) {
+        (Some(min), None) => format!("a length of at least {min}"),
+        (None, Some(max)) => format!("a length of at most {max}"),
+        (Some(_), Some(_)) | (None, None) => format!("a length from {min} to {max}"),
+    };
     Ok(Box::new(move |context| {
         let lengths =
             path.select(context.result).into_iter().filter_map(|(at, val)| Some((at, length(val)?)));
         let bad = lengths.filter(|(_, n)| !(min..=max).contains(n));
-        bad.map(|(at, n)| doubt(at, format!("a length from {min} to {max}"), n.to_string())).collect()
+        bad.map(|(at, n)| doubt(at, bounds.clone(), n.to_string())).collect()
     }))
 }

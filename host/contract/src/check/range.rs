@@ -25,8 +25,10 @@ pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Chec
     let (min, max) = (settings.min, settings.max);
     decides(min, max, ty)?;
     Ok(Box::new(move |context| {
-        // NaN is not outside: `finite` reports it.
-        let outside = |n: Number| min.is_some_and(|min| n < min) || max.is_some_and(|max| n > max);
+        // NaN is within no bounds: the verdict of this check is for it, too, and not that of `finite` alone.
+        let is_nan = |n: Number| matches!(n, Number::Float(n) if n.is_nan());
+        let outside =
+            |n: Number| is_nan(n) || min.is_some_and(|min| n < min) || max.is_some_and(|max| n > max);
         let numbers = path.select(context.result).into_iter();
         let bad =
             numbers.filter_map(|(at, val)| Number::of(val).filter(|n| outside(*n)).map(|n| (at, val, n)));

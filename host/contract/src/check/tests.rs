@@ -45,7 +45,15 @@ fn kinds_find_what_they_doubt_and_pass_the_rest() {
 fn names_the_factor_and_the_age() {
     let found = check("range = { field = 'rows[]', min = 1, max = 5 }", &[3_000.0]);
     assert_eq!(found[0].expected, "1 to 5 (a thousand times too large?)");
+    let found = check("length = { field = 'rows', min = 2 }", &[1.0]);
+    assert_eq!((&*found[0].expected, &*found[0].got), ("a length of at least 2", "1"));
     assert_eq!(verdict(&check("freshness = { warn_after = '40d' }", &[])), Verdict::Warn);
+}
+
+#[test]
+fn no_number_is_in_no_range_with_the_verdict_of_the_range() {
+    let found = check("range = { field = 'rows[]', min = 0, max = 10 }\nverdict = 'reject'", &[f64::NAN]);
+    assert!(found.iter().any(|found| found.kind == "range" && found.verdict == Verdict::Reject), "{found:?}");
 }
 
 #[test]
@@ -271,6 +279,8 @@ fn data_of_a_period_is_as_old_as_its_last_day() {
     assert_eq!(found("2009-10-31", "2011-12-31"), [(Verdict::Reject, "2009-10".to_owned())]);
     // A period that goes on.
     assert_eq!(found("2009-12-31", "2009-12-05"), []);
+    // One that is still to come.
+    assert_eq!(found("2009-12-31", "2009-09-05"), [(Verdict::Suspect, "2009-10..2009-12".to_owned())]);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 
 use super::requirement::Met;
-use super::{Contract, Moment, ValidArgs};
+use super::{Contract, Moment, UnfitArgs, ValidArgs};
 use crate::lift::{self, LiftError};
 use crate::published::Found;
 use crate::ty::Ty;
@@ -30,41 +30,55 @@ impl Contract {
         args: Map<String, Value>,
         moment: Option<Moment<'_>>,
     ) -> Result<ValidArgs, (Vec<Violation>, Option<Value>)> {
-        let args = Value::Object(args);
-        if let Some((violations, mended)) = self.validator.refused(&args) {
-            return Err((self.hinted(self.with_others(violations, &args), &args), mended));
-        }
-        let args = if let Value::Object(args) = args { args } else { Map::new() };
-        self.checked(args, moment).map_err(|violations| (violations, None))
+        self.judge(args, moment).map_err(|unfit| (unfit.violations, unfit.mended))
     }
 
-    /// The gates behind the schema, for arguments that it accepts.
-    fn checked(
+    /// Like [`Contract::validate`], with what is known of arguments that only relations refuse.
+    ///
+    /// # Errors
+    /// As [`Contract::validate`].
+    pub fn judge(
         &self,
         args: Map<String, Value>,
         moment: Option<Moment<'_>>,
-    ) -> Result<ValidArgs, Vec<Violation>> {
+    ) -> Result<ValidArgs, UnfitArgs> {
+        let args = Value::Object(args);
+        if let Some((violations, mended)) = self.validator.refused(&args) {
+            let violations = self.hinted(self.with_others(violations, &args), &args);
+            return Err(UnfitArgs { violations, mended, unmet: None });
+        }
+        let args = if let Value::Object(args) = args { args } else { Map::new() };
+        self.checked(args, moment)
+    }
+
+    /// The gates behind the schema, for arguments that it accepts.
+    fn checked(&self, args: Map<String, Value>, moment: Option<Moment<'_>>) -> Result<ValidArgs, UnfitArgs> {
         // For what is judged, or told, as the caller wrote it. Nearly no call pays for it.
         let is_kept = self.published.args.is_some() || !self.rules.is_empty();
         let written = if is_kept { Value::Object(args.clone()) } else { Value::Null };
         let mut found = Found::default();
         let plain = self.plain(args, &mut found);
         if !found.violations.is_empty() {
-            return Err(self.with_others(found.violations, &written));
+            return Err(self.with_others(found.violations, &written).into());
         }
         let spelled = |violations| self.spelled(&written, violations);
-        let values = lower::lower(&self.function.ty.params, plain).map_err(spelled)?;
+        let lowered = lower::lower(&self.function.ty.params, plain);
+        let values = lowered.map_err(|violations| UnfitArgs::from(spelled(violations)))?;
         // Before the rules and relations, which may assume that each argument is within its own bounds.
         let escaped = self.wide.violations(&self.function.ty.params, &values);
         if !escaped.is_empty() {
-            return Err(spelled(escaped));
+            return Err(spelled(escaped).into());
         }
         let broken = self.broken_rules(&written, &values);
         if !broken.is_empty() {
-            return Err(self.hinted(broken, &written));
+            return Err(self.hinted(broken, &written).into());
         }
-        let valid = self.related(values, moment).map_err(spelled)?;
-        Ok(ValidArgs { ignored: found.ignored, held: self.published_holds(valid.held), ..valid })
+        let (unmet, valid) = self.related(values, moment);
+        let valid = ValidArgs { ignored: found.ignored, held: self.published_holds(valid.held), ..valid };
+        if unmet.is_empty() {
+            return Ok(valid);
+        }
+        Err(UnfitArgs { violations: spelled(unmet), mended: None, unmet: Some(Box::new(valid)) })
     }
 
     /// Adds what the gates behind the schema find wrong with the arguments that the schema accepts, each by itself: a caller
@@ -101,8 +115,8 @@ impl Contract {
         self.rules.violations(written, Value::Object(self.published_args(lifted)))
     }
 
-    /// Checks the relations of the author.
-    fn related(&self, values: Vec<Val>, moment: Option<Moment<'_>>) -> Result<ValidArgs, Vec<Violation>> {
+    /// Checks the relations of the author. Those that do not hold, and what the arguments are without them.
+    fn related(&self, values: Vec<Val>, moment: Option<Moment<'_>>) -> (Vec<Violation>, ValidArgs) {
         let (mut unmet, mut unchecked) = (Vec::new(), Vec::new());
         for require in &self.requires {
             match require.judge(&self.function.ty.params, &values, moment) {
@@ -111,13 +125,10 @@ impl Contract {
                 Met::Unchecked => unchecked.push(require.text.clone()),
             }
         }
-        if !unmet.is_empty() {
-            return Err(unmet);
-        }
         // Last: what the relations refuse is not for a person to decide.
-        let held = self.held(&values, moment);
+        let held = if unmet.is_empty() { self.held(&values, moment) } else { Vec::new() };
         let canonical = self.canonical(&values).unwrap_or_default();
-        Ok(ValidArgs { values, canonical, held, unchecked, ignored: Vec::new() })
+        (unmet, ValidArgs { values, canonical, held, unchecked, ignored: Vec::new() })
     }
 
     /// The rules that hold a call with these values. For a fallback, whose values passed the inner door of the called tool.

@@ -1,7 +1,10 @@
-//! Arguments that passed the inner door.
+//! Arguments that passed the inner door, and those that did not.
+
+use serde_json::Value;
 
 use crate::Val;
 use airlock_types::hold::HoldRule;
+use airlock_types::violation::Violation;
 
 /// Arguments that passed the inner door. Only [`Contract::validate`](super::Contract::validate) makes one.
 #[derive(Clone, Debug)]
@@ -37,5 +40,23 @@ impl ValidArgs {
     /// The relations that could not be checked, since the call has no session. Empty for almost all calls.
     pub fn unchecked(&self) -> &[String] {
         &self.unchecked
+    }
+}
+
+/// Arguments that did not pass the inner door.
+#[derive(Clone, Debug)]
+pub struct UnfitArgs {
+    /// Every violation of the first gate that found one.
+    pub violations: Vec<Violation>,
+    /// The arguments with every mend applied, if the schema then accepts them.
+    pub mended: Option<Value>,
+    /// The arguments, where every gate but the relations lets them pass: for looking up what became of the same call. Relations
+    /// change with time and with what was done. Nothing may run with them.
+    pub unmet: Option<Box<ValidArgs>>,
+}
+
+impl From<Vec<Violation>> for UnfitArgs {
+    fn from(violations: Vec<Violation>) -> UnfitArgs {
+        UnfitArgs { violations, mended: None, unmet: None }
     }
 }

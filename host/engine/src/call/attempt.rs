@@ -23,7 +23,7 @@ use airlock_types::code::Code;
 use airlock_types::environment::{SharedEnvironment, ms, within};
 use airlock_types::event::Event;
 use airlock_types::grant::random::RandomMode;
-use airlock_types::plan::{AttemptEnd, Jitter};
+use airlock_types::plan::{AttemptEnd, Jitter, Route};
 use airlock_types::usage::{Traces, TrapReport};
 
 /// When a call may come again whose code was not ready in its time, in milliseconds. A guess: how long it takes is unknown.
@@ -41,10 +41,42 @@ pub(super) struct PlannedAttempt<'a> {
     pub(super) seed: &'a Jitter,
     /// Whether it is the first one of the call. The caller asked for that one itself, so it gets no notice about it.
     pub(super) is_first: bool,
-    /// Time for the attempt in milliseconds, including the wait for its slots.
+    /// Its times.
+    pub(super) times: Times,
+    /// Whether it is one of the few that try whether a paused tool works again.
+    pub(super) is_probe: bool,
+}
+
+/// The times of an attempt, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    /// For the wait for its slots, and for the attempt from then on.
     pub(super) deadline_ms: u64,
-    /// Time that is left to the call in milliseconds: what the attempt may take with the preparation of its code.
+    /// For both together: what the call has left for this route.
+    pub(super) window_ms: u64,
+    /// The least that an attempt is worth starting with.
+    pub(super) useful_ms_min: u64,
+    /// What is left to the call: what both may take with the preparation of its code.
     pub(super) left_ms: u64,
+}
+
+impl Times {
+    /// Those of an attempt of a planned route, of which the plan says how long it may take.
+    pub(super) fn of(route: &Route, deadline_ms: u64, left_ms: u64) -> Times {
+        let (window_ms, useful_ms_min) =
+            (left_ms.saturating_sub(route.reserve_ms), route.input.useful_ms_min);
+        Times { deadline_ms, window_ms, useful_ms_min, left_ms }
+    }
+
+    /// Time for the attempt once it has its slots, after a wait. None where that is too little: nothing is learned from a tool
+    /// that is stopped at once, and what it did until then may be of effect.
+    fn after(&self, waited: Duration) -> Option<Duration> {
+        let Times { deadline_ms, window_ms, useful_ms_min, .. } = *self;
+        // In whole milliseconds, as the plan counts: an attempt that did not wait was judged by it already.
+        let left_ms = window_ms.saturating_sub(ms(waited));
+        let rest = Duration::from_millis(window_ms).saturating_sub(waited);
+        (left_ms >= useful_ms_min.max(1)).then(|| rest.min(Duration::from_millis(deadline_ms)))
+    }
 }
 
 /// An attempt that ended, also one that did not run.
@@ -74,16 +106,25 @@ pub(super) async fn attempt(
     args: &ValidArgs,
     events: &mut Events<'_>,
 ) -> EndedAttempt {
-    let PlannedAttempt { route, called, number, is_first, seed, deadline_ms, left_ms } = planned;
+    let PlannedAttempt { route, called, number, is_first, seed, times, is_probe } = planned;
     let PermittedRoute { candidate, permit, .. } = route;
     let (tool, environment) = (&candidate.tool, host.environment());
     let began = environment.monotonic();
-    let until = began.saturating_add(Duration::from_millis(deadline_ms));
-    let left_until = began.saturating_add(Duration::from_millis(left_ms));
+    let until = began.saturating_add(Duration::from_millis(times.deadline_ms));
+    let left_until = began.saturating_add(Duration::from_millis(times.left_ms));
     // Held to the end of this function: judging the result counts as work of the attempt, too.
     let Ok(_slots) = host.enter(&tool.name, events.caller(), until).await else {
         return EndedAttempt::not_run(route, Code::Overloaded, Details::no_slot());
     };
+    // Its own time begins here: what the wait took is not the tool's, whose breaker would count it.
+    let entered = environment.monotonic();
+    let Some(time) = times.after(entered.saturating_sub(began)) else {
+        return EndedAttempt::not_run(route, Code::Overloaded, Details::no_slot());
+    };
+    let Some(_probe) = host.probe(&tool.name, events.caller(), is_probe) else {
+        return EndedAttempt::not_run(route, Code::Overloaded, Details::probed());
+    };
+    let until = entered.saturating_add(time);
     let linked = tool.runnable.as_ref().and_then(|runnable| runnable.linked(permit));
     let (form, until) = match linked {
         Some(form) => (Ok(form), until),
@@ -224,4 +265,24 @@ fn read(
     });
     let trap = if let Outcome::Trap(trap) = outcome { Some(trap) } else { None };
     (judged, trap)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_for_slots_takes_nothing_of_the_attempt_but_what_the_call_has_not() {
+        let times = Times { deadline_ms: 300, window_ms: 1_000, useful_ms_min: 290, left_ms: 2_000 };
+        let after =
+            |waited_ms: u64| times.after(Duration::from_millis(waited_ms)).map(|time| time.as_millis());
+        assert_eq!([after(0), after(299), after(700)], [Some(300); 3]);
+        assert_eq!([after(705), after(710)], [Some(295), Some(290)]);
+        assert_eq!([after(711), after(1_000), after(5_000)], [None; 3]);
+        // Parts of a millisecond are not counted, as the plan does not count them.
+        let least = Times { window_ms: 290, ..times };
+        assert!(least.after(Duration::from_micros(900)).is_some());
+        let none = Times { window_ms: 0, useful_ms_min: 0, ..times };
+        assert!(none.after(Duration::ZERO).is_none(), "no time is of no use");
+    }
 }

@@ -43,6 +43,8 @@ pub(crate) struct Details {
     pub(crate) ended_by: Option<Code>,
     /// Whether it did not run because its code could not be made ready.
     pub(crate) is_unready: bool,
+    /// Whether it did not run because other calls try whether its tool works again.
+    pub(crate) is_probed: bool,
     /// What a tool that was asked about the effect said, and its name for the caller.
     pub(crate) verified: Option<(String, Verified)>,
 }
@@ -111,6 +113,11 @@ impl Details {
     /// Details of a call whose code is not ready. It may be for one that comes after this time.
     pub(crate) fn unready(retry_after_ms: u64) -> Details {
         Details { is_unready: true, retry_after_ms: Some(retry_after_ms), ..Details::default() }
+    }
+
+    /// Details of an attempt beside those that try whether a paused tool works again. The hint is a guess: a pause may follow.
+    pub(crate) fn probed() -> Details {
+        Details { is_probed: true, ..Details::no_slot() }
     }
 
     /// Details of a call that got no slot. The hint of one second is a guess: when a slot comes free is unknown.

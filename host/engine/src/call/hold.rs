@@ -20,9 +20,11 @@ use super::report;
 use super::same;
 use crate::generation::{Admitted, Apart, Generation, Unusable};
 use airlock_contract::arguments;
+use airlock_contract::tool::{Moment, Seen};
 use airlock_journal::holds::{Kept, Opened};
 use airlock_types::code::{Code, Ran};
 use airlock_types::digest::sha256;
+use airlock_types::environment::ms;
 use airlock_types::event::Event;
 use airlock_types::finding::Finding;
 use airlock_types::hold::{Hold, HoldRule, Standing};
@@ -35,8 +37,10 @@ pub(super) use ended::told_by_key;
 pub(crate) use ended::{End, end_of};
 pub(crate) use ended::{Resume, fetched};
 use ended::{again, close, ended};
-use known::{found, known, may_wait};
+use known::{found, known, may_be_held};
+pub(super) use known::{may_wait, waited};
 pub(super) use result::result;
+pub(super) use told::unfit;
 pub(crate) use told::unkept;
 pub(super) use told::would_wait;
 use told::{full, held, unusable};
@@ -56,7 +60,8 @@ pub(super) async fn check(
     admitted: &Admitted,
     events: &mut Events<'_>,
 ) -> Result<Option<Delivered>, Failed> {
-    if rules.is_empty() && events.resumed.is_none() && !may_wait(host, events.caller(), routes) {
+    let may_be = |route: &PermittedRoute| may_be_held(host, events.caller(), &route.candidate.tool);
+    if rules.is_empty() && events.resumed.is_none() && !routes.iter().any(may_be) {
         return Ok(None);
     }
     // Boxed: this path is rare, and its state would otherwise enlarge the future of every call.
@@ -159,7 +164,7 @@ async fn met(host: &Generation, waiting: Waiting, events: &mut Events<'_>) -> Re
     }
 }
 
-/// The end of a call that comes with the idempotency key of a held one: as that one waits, or ended.
+/// The end of a call that comes again, as the held one waits or ended: by its idempotency key, or for what it asks.
 pub(super) async fn of_key(
     host: &Generation,
     kept: Box<Kept>,
@@ -248,8 +253,8 @@ fn published(events: &Events<'_>) -> Value {
     }
 }
 
-/// The arguments of an edit: those of the tool's contract, as far as they can be judged without a session. The call is judged
-/// whole when it runs.
+/// The arguments of an edit: those of the tool's contract, as far as they can be judged without what its session has seen. The call
+/// is judged whole when it runs.
 pub(crate) fn edited(
     host: &Generation,
     tool: &str,
@@ -257,8 +262,9 @@ pub(crate) fn edited(
 ) -> Result<String, Box<Failure>> {
     let tool = host.registry().resolve(tool).map_err(|err| report::unknown(&err).report)?;
     let judged = arguments::admit(&args, host.argument_limits()).map_err(|violation| vec![violation]);
-    let judged =
-        judged.and_then(|()| tool.contract.validate(args, None).map_err(|(violations, _)| violations));
+    let moment = Moment { now_unix_ms: ms(host.environment().wall()), seen: Seen::NotJudged };
+    let judged = judged
+        .and_then(|()| tool.contract.validate(args, Some(moment)).map_err(|(violations, _)| violations));
     let args = judged.map_err(|violations| report::invalid(&tool.name, violations, None).report)?;
     Ok(same::digest(host, &tool.name, args.canonical()))
 }

@@ -27,7 +27,7 @@ use airlock_types::effect::Effect;
 use airlock_types::event::{Event, Repeated};
 use airlock_types::finding::Finding;
 use airlock_types::hold::HoldRule;
-use airlock_types::record::Record;
+use airlock_types::record::{Record, v3};
 use airlock_types::reply::{Failure, Reply};
 
 /// Bytes of a failure as JSON that a session remembers. One that is longer is remembered without the tool's own value.
@@ -120,6 +120,34 @@ pub(super) fn check(
         events.pending = Some(Box::new(Pending { session, call, limits, ended: None }));
     }
     Ok(holding)
+}
+
+/// What is said to a call that relations refuse, and that succeeded before or runs at this moment. `None` where that is not known.
+pub(super) fn made(
+    host: &Generation,
+    tool: &Tool,
+    args: &ValidArgs,
+    admitted: &Admitted,
+    events: &mut Events<'_>,
+) -> Option<String> {
+    let session = admitted.session().and_then(|id| host.sessions().get(events.caller(), id))?;
+    let call = effectful(tool, args);
+    let known = session.ledger().look(&call, host.ledger_limits(), events.started_unix_ms());
+    let (of, how) = match known {
+        Known::Done { record, .. } => (Some(record), Repeated::DONE),
+        Known::Running => (None, Repeated::RUNNING),
+        Known::Recorded(v3::Repeat { of, how }, _) if how == Repeated::DONE => (of, Repeated::DONE),
+        Known::Recorded(v3::Repeat { of, how }, _) if how == Repeated::RUNNING => (of, Repeated::RUNNING),
+        Known::Recorded(..) | Known::Failed { .. } | Known::New => return None,
+    };
+    let said = match &of {
+        Some(record) => {
+            format!("This same call was made before in this session, and succeeded (record {record})")
+        }
+        None => "This same call runs at this moment".to_owned(),
+    };
+    events.push(Event::Repeated { repeated: Repeated { of, how } });
+    Some(format!("{said}: do not send it with other arguments to have the same done."))
 }
 
 /// Adds a call of a session that another process made, or this one without the session: one that a person approved.

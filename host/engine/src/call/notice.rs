@@ -111,7 +111,7 @@ fn because(code: Code) -> &'static str {
         | Code::LimitOutput
         | Code::LimitStack
         | Code::LimitResources => "it was stopped at a limit",
-        Code::Overloaded => "it is paused or busy",
+        Code::Overloaded => "it is paused or busy, or had too little time left",
         Code::Refused => "it declined",
         Code::PolicyDenied => "it is not permitted",
         // No call falls back from these.

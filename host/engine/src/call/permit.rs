@@ -130,7 +130,17 @@ impl RequestBase<'_> {
             params: &tool.contract.function.ty.params,
             suspects,
         });
-        decide(&Request { caller, tool: &tool.name, allowance, args, session, now_unix_ms, held, holding })
+        decide(&Request {
+            caller,
+            tool: &tool.name,
+            allowance,
+            args,
+            session,
+            now_unix_ms,
+            held,
+            holding,
+            must_be_approved: tool.must_be_approved(),
+        })
     }
 
     /// A tool that may run, with the question about its effects.

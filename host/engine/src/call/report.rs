@@ -199,6 +199,9 @@ pub(super) fn happened(tool: &str, code: Code, details: &Details) -> String {
         Code::Overloaded if details.is_unready => {
             format!("`{tool}` was not run: the host has not made its code ready.")
         }
+        Code::Overloaded if details.is_probed => {
+            format!("`{tool}` was not run: it kept failing, and other calls try whether it works again.")
+        }
         Code::Overloaded => format!("`{tool}` has no room for another call right now."),
         Code::RateLimited => format!("`{tool}` was not called: you have used up {limit}."),
         Code::Cancelled => format!("The call to `{tool}` was cancelled."),

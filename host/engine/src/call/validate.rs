@@ -17,7 +17,7 @@ use crate::registry::Tool;
 use airlock_contract::arguments;
 use airlock_contract::arguments::ArgumentLimits;
 use airlock_contract::facts::Facts;
-use airlock_contract::tool::{Moment, Seen, ValidArgs};
+use airlock_contract::tool::{Moment, Seen, UnfitArgs, ValidArgs};
 use airlock_types::call::Arguments;
 use airlock_types::code::Code;
 use airlock_types::environment::{SharedEnvironment, ms, us, within};
@@ -33,6 +33,26 @@ pub(super) fn event(args: &ValidArgs) -> Event {
     Event::Validated { args: args.unwrap_or_default() }
 }
 
+/// The end of a call whose arguments do not pass.
+#[derive(Debug)]
+pub(super) struct Unfit {
+    pub(super) failed: Failed,
+    /// The arguments, where only relations refuse them.
+    pub(super) unmet: Option<Box<ValidArgs>>,
+}
+
+impl From<Failed> for Unfit {
+    fn from(failed: Failed) -> Unfit {
+        Unfit { failed, unmet: None }
+    }
+}
+
+impl From<Unfit> for Failed {
+    fn from(unfit: Unfit) -> Failed {
+        unfit.failed
+    }
+}
+
 /// Judges the arguments of a call. Charges the caller for the time beyond the free allowance.
 pub(super) async fn validate(
     host: &Generation,
@@ -40,7 +60,7 @@ pub(super) async fn validate(
     arguments: &Arguments,
     admitted: &Admitted,
     events: &mut Events<'_>,
-) -> Result<ValidArgs, Failed> {
+) -> Result<ValidArgs, Unfit> {
     let tool = resolved.tool();
     // By size, before anything is parsed: parsing is part of the work that must leave the worker.
     let is_heavy = match arguments {
@@ -73,7 +93,7 @@ pub(super) fn judge(
     tool: &Tool,
     arguments: &Arguments,
     moment: Moment<'_>,
-) -> Result<ValidArgs, Failed> {
+) -> Result<ValidArgs, Unfit> {
     // Text is parsed under the limits, so a hostile document is refused before it is a tree.
     let args = match arguments {
         Arguments::Text(text) => arguments::parse(text, argument_limits),
@@ -81,9 +101,9 @@ pub(super) fn judge(
     };
     // Without an example: it would be derived from arguments that could be read.
     let args = args.map_err(|violation| report::invalid(&tool.name, vec![violation], None))?;
-    tool.contract.validate(args, Some(moment)).map_err(|(violations, mended)| {
+    tool.contract.judge(args, Some(moment)).map_err(|UnfitArgs { violations, mended, unmet }| {
         let example = tool.contract.mended(mended, moment);
-        report::invalid(&tool.name, violations, example)
+        Unfit { failed: report::invalid(&tool.name, violations, example), unmet }
     })
 }
 
@@ -96,7 +116,7 @@ async fn judge_aside(
     arguments: &Arguments,
     admitted: &Admitted,
     events: &Events<'_>,
-) -> Result<(Result<ValidArgs, Failed>, Option<Box<Facts>>), Failed> {
+) -> Result<(Result<ValidArgs, Unfit>, Option<Box<Facts>>), Failed> {
     let environment = host.environment();
     let (until, now_unix_ms) = (events.ends(host.call_deadline_ms()), events.started_unix_ms());
     let slots = async {

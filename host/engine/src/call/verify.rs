@@ -2,7 +2,7 @@
 //!
 //! Owns what its answer means for that attempt. Must not know when to ask, which the plan decides.
 
-use super::attempt::{EndedAttempt, PlannedAttempt, attempt};
+use super::attempt::{EndedAttempt, PlannedAttempt, Times, attempt};
 use super::events::Events;
 use super::permit::PermittedRoute;
 use super::unsettled;
@@ -32,8 +32,8 @@ pub(super) async fn verify(
         number: 1,
         is_first: false,
         seed,
-        deadline_ms,
-        left_ms: deadline_ms,
+        times: Times { deadline_ms, window_ms: deadline_ms, useful_ms_min: 1, left_ms: deadline_ms },
+        is_probe: false,
     };
     let found = read(&called.contract, &attempt(host, asked, &question.args, events).await);
     if found == Verified::NotApplied

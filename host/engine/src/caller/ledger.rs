@@ -97,17 +97,22 @@ struct Recorded(Option<(v3::Repeat, Option<Box<Failed>>)>);
 impl Ledger {
     /// What is known of a call. One that is new counts as running until [`Ledger::ends`].
     pub(crate) fn begin(&mut self, call: &Effectful, limits: LedgerLimits, now_unix_ms: u64) -> Known {
+        let known = self.look(call, limits, now_unix_ms);
+        if matches!(known, Known::New) && self.recorded.is_none() {
+            self.run_again(call);
+        }
+        known
+    }
+
+    /// What is known of a call that does not begin.
+    pub(crate) fn look(&self, call: &Effectful, limits: LedgerLimits, now_unix_ms: u64) -> Known {
         if let Some(Recorded(recorded)) = &self.recorded {
             return recorded.clone().map_or(Known::New, |(repeat, failed)| Known::Recorded(repeat, failed));
         }
         if self.running.contains_key(&call.digest) {
             return Known::Running;
         }
-        let known = self.known(call, limits, now_unix_ms);
-        if matches!(known, Known::New) {
-            self.run_again(call);
-        }
-        known
+        self.known(call, limits, now_unix_ms)
     }
 
     fn known(&self, call: &Effectful, limits: LedgerLimits, now_unix_ms: u64) -> Known {

@@ -177,6 +177,11 @@ pub(super) fn problems(file: &ConfigFile) -> Vec<Diagnostic> {
         if [LOCAL, ANONYMOUS].contains(&text) && !caller.tokens.is_empty() {
             problem(format!("`{text}` is who shows no token; it can have none"), "this caller");
         }
+        // Whoever made a call could leave out its token, and approve it.
+        if text == ANONYMOUS && caller.approve == ApproveAccess::Others {
+            let label = "everybody who shows no token is this caller; let callers with tokens approve";
+            problem(format!("`{text}` cannot be a caller that approves"), label);
+        }
         if text == Approver::OPERATOR && caller.approve != ApproveAccess::None {
             let label =
                 "among approvers it is who has the folder of the registry; give the caller another name";

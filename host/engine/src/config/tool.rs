@@ -54,6 +54,9 @@ pub struct ToolConfig {
     /// Rules that hold calls until a person has decided, beside those of the contract. Default none.
     #[serde(default)]
     pub hold: Vec<ToolHoldConfig>,
+    /// Whether calls of an `irreversible` tool run without a person's yes: `waived`. Default: each is held.
+    #[serde(default)]
+    pub approval: Option<Approval>,
     /// The least time, in milliseconds, in which an attempt is worth starting. Default the contract's, or 1,000.
     #[serde(default)]
     pub useful_ms_min: Option<u64>,
@@ -111,6 +114,15 @@ impl Functions {
             Functions::Named(names) => names.is_empty(),
         }
     }
+}
+
+/// What an operator says about the approval of calls that cannot be undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Approval {
+    /// They run without one.
+    Waived,
 }
 
 /// Retries of one tool.

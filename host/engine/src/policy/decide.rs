@@ -30,6 +30,8 @@ pub struct Request<'a> {
     pub held: &'a [HoldRule],
     /// What the registry's rules over tools ask. None where there are none, or they are not asked.
     pub holding: Option<Holding<'a>>,
+    /// Whether a person must approve the call where no rule asks for it: what it does cannot be undone.
+    pub must_be_approved: bool,
 }
 
 /// A decision with its reasons.
@@ -164,7 +166,17 @@ impl Decision {
 /// without it would fail in the middle of its work, with an error of its own.
 pub fn decide(request: &Request<'_>) -> Decision {
     // Destructured without `..`, so that a new input cannot be forgotten here.
-    let Request { caller, tool, allowance, args, session: _, now_unix_ms: _, held, holding } = request;
+    let Request {
+        caller,
+        tool,
+        allowance,
+        args,
+        session: _,
+        now_unix_ms: _,
+        held,
+        holding,
+        must_be_approved,
+    } = request;
     if allowance.missing().iter().any(|missing| !missing.optional) {
         // All reasons, not only the first: the operator can then grant everything at once.
         let policy = Some(allowance.digest().clone());
@@ -173,11 +185,15 @@ pub fn decide(request: &Request<'_>) -> Decision {
     // Shared, not copied: a permit costs one reference count.
     let permit = Permit { allowance: Arc::clone(allowance) };
     // After the denial: a person is not asked about what may not run in any case.
-    if held.is_empty() && holding.is_none() {
+    if held.is_empty() && holding.is_none() && !must_be_approved {
         return Decision::Allow(permit);
     }
     let mut rules = held.to_vec();
     rules.extend(holding.iter().flat_map(|holding| holding.rules.met(caller, tool, (args, holding))));
+    // Only where nothing else asks: whoever a rule names decides, and no one is asked twice.
+    if rules.is_empty() && *must_be_approved {
+        rules.push(HoldRule::irreversible());
+    }
     if rules.is_empty() {
         return Decision::Allow(permit);
     }

@@ -38,12 +38,14 @@ pub struct CaseOf<'a> {
     pub source: &'a PolicySource,
     /// The registry's rules over tools that hold calls.
     pub holds: &'a HoldRules,
+    /// Whether a person must approve each call, whatever rules there are.
+    pub must_be_approved: bool,
 }
 
 /// What a call of a tool by this caller may do now; a caller without an entry is one that nothing restricts. Without a use
 /// it is whether the call may run at all.
 pub fn verdict(
-    CaseOf { name, effect, allowances, source, holds }: CaseOf<'_>,
+    CaseOf { name, effect, allowances, source, holds, must_be_approved }: CaseOf<'_>,
     (caller, entry): (&str, Option<&CallerConfig>),
     asked: Option<&Asked>,
     now_unix_ms: u64,
@@ -70,6 +72,9 @@ pub fn verdict(
         // What arguments, sessions and earlier approvals decide is not known here.
         if let Some(at) = holds.always(caller, name, effect) {
             return denied("hold", &source.place(&[format!("holds[{at}]")]), None);
+        }
+        if must_be_approved {
+            return denied("hold", &source.place(&[format!("tools.{}", source.key)]), None);
         }
         return denied("allow", &source.place(&[format!("tools.{}", source.key)]), None);
     };

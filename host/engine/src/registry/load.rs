@@ -10,6 +10,7 @@ mod fallback;
 mod holds;
 mod imports;
 mod older;
+mod timing;
 mod tools;
 mod verify;
 

@@ -80,6 +80,8 @@ pub struct Tool {
     pub verify: Option<Arc<str>>,
     /// The operator's rules that hold its calls, as they were when it was loaded.
     pub holds: Box<[ToolHoldConfig]>,
+    /// Whether the operator lets its calls run without a person's yes, although they cannot be undone.
+    pub is_approval_waived: bool,
     /// Where the facts come from that its relations are held against, in the order in which its contract reads them.
     pub facts: Box<[FactSource]>,
     /// The least time, in milliseconds, in which an attempt is worth starting.
@@ -146,6 +148,11 @@ impl Tool {
     /// The limits of one attempt.
     pub fn limits(&self) -> &Limits {
         self.allowance.limits()
+    }
+
+    /// Whether a person must approve each call, whatever rules there are: what it does cannot be undone.
+    pub fn must_be_approved(&self) -> bool {
+        self.effect == Effect::Irreversible && !self.is_approval_waived
     }
 
     /// Why no call of it can run, for an agent: kinds of capabilities only, since agents must not learn paths. None for

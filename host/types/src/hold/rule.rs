@@ -11,7 +11,7 @@ use super::Approver;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HoldRule {
     /// The rule: its expression as it was written, or `effect`, `caller`, `tool`, `first-use`, `suspect`, `repeat`,
-    /// `check`.
+    /// `irreversible`, `check`.
     pub rule: String,
     /// Whether it does not hold any more once the component ran with a person's yes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -46,6 +46,13 @@ impl HoldRule {
     pub(super) fn counts(&self, by: &Approver) -> bool {
         let is_listed = |listed| self.approvers.iter().any(|name| name == listed);
         self.approvers.is_empty() || by.listed().is_some_and(is_listed)
+    }
+
+    /// The rule of a call that cannot be undone, where its operator waives nothing.
+    pub fn irreversible() -> HoldRule {
+        let message = Some("what it does cannot be undone".to_owned());
+        let values = vec!["its effect class is `irreversible`".to_owned()];
+        HoldRule { message, ..HoldRule::plain("irreversible", values) }
     }
 
     /// A rule that one person, whoever may approve, answers.

@@ -21,7 +21,7 @@ const CALLS_MIN: u32 = 5;
 const OPEN_MS: u64 = 30_000;
 /// Longest time that it stays open.
 const OPEN_MS_MAX: u64 = 300_000;
-/// Successes that close it again.
+/// Successes that close it again, and the most calls that try at the same time.
 const PROBES: u32 = 2;
 /// Most callers for which one tool keeps a breaker, about 100 KB. A further caller replaces the one with the fewest
 /// openings and failures.
@@ -84,11 +84,13 @@ impl BreakerView {
 pub struct Breakers<K> {
     callers: BTreeMap<K, CallerBreaker>,
     shared: SharedBreaker<K>,
+    /// Whose probes run.
+    probing: Vec<K>,
 }
 
 impl<K> Default for Breakers<K> {
     fn default() -> Breakers<K> {
-        Breakers { callers: BTreeMap::new(), shared: SharedBreaker::default() }
+        Breakers { callers: BTreeMap::new(), shared: SharedBreaker::default(), probing: Vec::new() }
     }
 }
 
@@ -106,6 +108,30 @@ impl<K: Ord + Clone> Breakers<K> {
             (_, State::Open { remaining_ms }) => open(remaining_ms, Scope::Caller),
             (State::Probing, _) | (_, State::Probing) => BreakerView::Probing,
             (State::Closed, State::Closed) => BreakerView::Closed,
+        }
+    }
+
+    /// Whether a call that was planned as a probe may begin: it waited since, and others may have begun, or found that the tool
+    /// still fails. One that begins ends with [`Breakers::end_probe`].
+    pub fn begin_probe(&mut self, caller: &K, now_ms: u64) -> bool {
+        let others = match self.view(caller, now_ms) {
+            BreakerView::Open { .. } => return false,
+            BreakerView::Closed => 0,
+            // Of a tool that failed for all, those of all; else those of the caller.
+            BreakerView::Probing if self.is_open_for_all(now_ms) => self.probing.len(),
+            BreakerView::Probing => self.probing.iter().filter(|other| *other == caller).count(),
+        };
+        let may_begin = others < PROBES as usize;
+        if may_begin {
+            self.probing.push(caller.clone());
+        }
+        may_begin
+    }
+
+    /// A probe ends, however.
+    pub fn end_probe(&mut self, caller: &K) {
+        if let Some(at) = self.probing.iter().position(|other| other == caller) {
+            self.probing.swap_remove(at);
         }
     }
 

@@ -5,24 +5,41 @@
 
 use super::ended::{expired, fetched, settled};
 use super::told::unusable;
-use super::{Asked, Waiting, close, key, met};
+use super::{Asked, Waiting, close, key, of_key};
 use crate::call::events::Events;
-use crate::call::permit::PermittedRoute;
 use crate::call::reply::{Delivered, Failed};
 use crate::generation::Generation;
+use crate::registry::Tool;
 use airlock_journal::holds::Kept;
 use airlock_types::caller::Caller;
 use airlock_types::hold::{Hold, Standing};
 
+/// Whether calls of a tool may be held, whatever they ask: by a rule, for their result, or as repeats.
+pub(in crate::call) fn may_wait(host: &Generation, caller: &Caller, tool: &Tool) -> bool {
+    !tool.effect.repeatable() || may_be_held(host, caller, tool)
+}
+
 /// Whether the same call may wait for a person already, or have waited: also one that no rule holds any more.
-pub(super) fn may_wait(host: &Generation, caller: &Caller, routes: &[PermittedRoute]) -> bool {
+pub(super) fn may_be_held(host: &Generation, caller: &Caller, tool: &Tool) -> bool {
     let rules = host.hold_rules();
-    routes.iter().any(|route| {
-        let tool = &route.candidate.tool;
-        tool.contract.checks.may_escalate()
-            || tool.contract.has_holds()
-            || (!rules.is_empty() && rules.are_about(caller, &tool.name, tool.effect))
-    })
+    tool.contract.checks.may_escalate()
+        || tool.contract.has_holds()
+        || tool.must_be_approved()
+        || (!rules.is_empty() && rules.are_about(caller, &tool.name, tool.effect))
+}
+
+/// The hold in which the same call waits, or waited, for a call that may not run by now. An open one waits on.
+pub(in crate::call) async fn waited(
+    host: &Generation,
+    events: &mut Events<'_>,
+) -> Result<Option<Delivered>, Failed> {
+    let Asked { args_digest, component, policy: _ } = events.asked();
+    let key = key(&component, &args_digest, events);
+    let known = host.holds().of_call(host.environment(), key).await.map_err(|_| unusable(events))?;
+    match known {
+        Some(known) => of_key(host, known, events).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// The hold of the same call that waits, or that a person has decided since.
@@ -39,9 +56,7 @@ pub(super) async fn known(
             let known =
                 if waits(&known.hold, events) { without(host, *known, events).await? } else { Some(known) };
             let Some(known) = known else { return Ok(None) };
-            let waiting = found(host, known, events).await?;
-            events.push(waiting.event());
-            met(host, waiting, events).await.map(Some)
+            of_key(host, known, events).await.map(Some)
         }
     }
 }

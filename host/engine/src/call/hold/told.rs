@@ -94,6 +94,19 @@ pub(super) fn void(events: &Events<'_>, hold: &Hold, why: &str) -> Failed {
     failed
 }
 
+/// The end of an approved call whose arguments do not pass any more: where a person wrote them, they are not the caller's to mend.
+pub(in crate::call) fn unfit(events: &Events<'_>, mut failed: Failed) -> Failed {
+    if events.edited().is_none() {
+        return failed;
+    }
+    failed.report.message = format!(
+        "`{}` was not run: it waited for a person, who let it run with other arguments than yours, and those are refused.\nThe tool \
+         did not run.\nSend the call again: it is judged anew.",
+        events.tool()
+    );
+    failed
+}
+
 /// A person's answer in place of the tool's.
 pub(super) fn responded(events: &Events<'_>, hold: &Hold, text: &str) -> Failed {
     let name = events.tool();

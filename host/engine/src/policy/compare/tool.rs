@@ -6,7 +6,8 @@ use toml::Spanned;
 
 use super::{Found, hold as held, signature};
 use crate::config::{
-    BulkheadConfig, Config, FactConfig, Fallback, Fallbacks, Functions, ReportConfig, RetryConfig, ToolConfig,
+    Approval, BulkheadConfig, Config, FactConfig, Fallback, Fallbacks, Functions, ReportConfig, RetryConfig,
+    ToolConfig,
 };
 use airlock_types::effect::Effect;
 use airlock_types::grant::Grants;
@@ -48,6 +49,7 @@ fn one(
         verify,
         facts,
         hold,
+        approval,
         useful_ms_min,
         bulkhead,
         imports,
@@ -82,6 +84,11 @@ fn one(
         found.value(&at(&format!("facts.{name}")), before, after, is_same);
     }
     held::of_tool(found, &at("hold"), hold, &new.hold);
+    let waived = |approval: &Option<Approval>| match approval {
+        Some(Approval::Waived) => "waived".to_owned(),
+        None => "required where irreversible".to_owned(),
+    };
+    found.value(&at("approval"), waived(approval), waived(&new.approval), new.approval.is_none());
     let useful =
         |tool: &Option<u64>| tool.map_or_else(|| "as the contract says".to_owned(), |ms| ms.to_string());
     let is_later = useful_ms_min.zip(new.useful_ms_min).is_some_and(|(old, new)| new >= old);

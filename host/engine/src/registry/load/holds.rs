@@ -1,6 +1,8 @@
 //! Checks that rules over tools name tools that there are: a slip would let calls run that are to be held. Notes rules that
 //! ask for more people than there are.
 
+use toml::Spanned;
+
 use super::tools::Tools;
 use crate::caller::ApproveAccess;
 use crate::config::ConfigFile;
@@ -58,5 +60,16 @@ pub(super) fn note_unanswered(file: &ConfigFile, found: &mut Tools) {
     notes.extend(
         over.map(|(at, rule)| (first.clone(), note(&format!("`holds[{at}]`"), rule.get_ref().approvals.0))),
     );
+    let own = file.config.holds.iter().enumerate().filter(|(_, rule)| {
+        let rule = rule.get_ref();
+        let only = rule.caller.as_ref().map(Spanned::get_ref);
+        !rule.approvers.is_empty() && rule.approvers.iter().all(|name| Some(name.get_ref()) == only)
+    });
+    notes.extend(own.map(|(at, _)| {
+        let note = format!(
+            "`holds[{at}]` can be approved by nobody: a caller does not approve its own calls; name another one in `approvers`"
+        );
+        (first.clone(), note)
+    }));
     notes.into_iter().for_each(|(key, note)| found.warn(&key, note));
 }

@@ -44,6 +44,9 @@ pub(crate) fn may_stay(
     if config.hold.iter().any(|hold| !tool.holds.contains(hold)) {
         return Err("the rules that hold its calls were changed".to_owned());
     }
+    if tool.is_approval_waived && config.approval.is_none() {
+        return Err("its calls are to be approved by a person now".to_owned());
+    }
     // Not narrowed to what both grant: a tool that lacks half of what it was given fails in ways that nobody foresaw. It
     // does not get what is newly granted. A grant for a host may come with another secret, so these must be the same.
     let is_granted = tool.granted.http == granted.http && tool.granted.is_within(&granted);

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use toml::Spanned;
 
-use super::{facts, fallback, holds, verify};
+use super::{facts, fallback, holds, timing, verify};
 use crate::config::{ConfigFile, Fallback, ToolConfig};
 use crate::policy::idle_callers;
 use crate::registry::{Registry, Tool};
 use airlock_types::diagnostic::Diagnostic;
+use airlock_types::words::did_you_mean;
 
 /// What was loaded so far.
 #[derive(Default)]
@@ -81,6 +82,7 @@ impl Tools {
         holds::note_unanswered(file, &mut self);
         self.note_idle_callers(file);
         self.note_left_out_fallbacks(file);
+        timing::note(file, &mut self);
         let warnings = file.warnings().into_iter().chain(self.warnings.into_values().flatten()).collect();
         let tools = self.tools.into_iter().map(|(name, tool)| (name, Arc::new(tool))).collect();
         let entries = file.config.tools.iter().filter(|(key, _)| self.broken.contains_key(key.get_ref()));
@@ -96,9 +98,26 @@ impl Tools {
             return;
         }
         let tools = || self.tools.values().map(|tool| (&*tool.source, tool.allowances.most().effective()));
-        let found: Vec<String> = idle_callers(tools).into_iter().map(|found| found.to_string()).collect();
+        let found = idle_callers(tools).into_iter().map(|found| found.to_string());
+        let found: Vec<String> = found.chain(self.idle_patterns(file)).collect();
         let key = file.config.tools.keys().next().map(|key| key.get_ref().clone()).unwrap_or_default();
         self.warnings.entry(key).or_default().extend(found);
+    }
+
+    /// A note on each name among the tools of a caller that no tool has.
+    fn idle_patterns(&self, file: &ConfigFile) -> Vec<String> {
+        let names = || self.tools.keys().map(|name| &**name);
+        let mut notes = Vec::new();
+        for (caller, config) in &file.config.callers {
+            let idle = config.tools.iter().filter(|pattern| !names().any(|name| pattern.matches(name)));
+            notes.extend(idle.map(|pattern| {
+                let (caller, pattern) = (caller.get_ref(), pattern.to_string());
+                let near =
+                    did_you_mean(&pattern, names()).map_or_else(String::new, |near| format!("; {near}"));
+                format!("`callers.{caller}.tools` has `{pattern}`, which is the name of no tool{near}")
+            }));
+        }
+        notes
     }
 
     /// Notes the fallbacks whose entries are left out: their tools answer without them.

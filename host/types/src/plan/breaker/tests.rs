@@ -128,3 +128,23 @@ fn callers_are_bounded_and_the_one_that_loses_least_goes() {
     assert_eq!(breakers.callers.len(), CALLERS_MAX);
     assert_eq!(breakers.view(&usize::MAX, 0), open(30_000, Scope::Caller));
 }
+
+#[test]
+fn as_many_calls_try_a_paused_tool_as_close_it_again() {
+    let mut own = of_one(&[FAILED; 5]);
+    assert!(!own.begin_probe(&"a", 29_999), "it is paused");
+    assert!(own.begin_probe(&"a", 30_000) && own.begin_probe(&"a", 30_000));
+    assert!(!own.begin_probe(&"a", 30_000));
+    assert!(own.begin_probe(&"b", 30_000), "it is not paused for another caller");
+    own.end_probe(&"a");
+    assert!(own.begin_probe(&"a", 30_000));
+    own.record(&"a", FAILED, 30_000);
+    own.end_probe(&"a");
+    assert!(!own.begin_probe(&"a", 30_000), "it is paused again");
+    let mut shared = of_one(&[GONE; 5]);
+    assert!(shared.begin_probe(&"a", 30_000) && shared.begin_probe(&"b", 30_000));
+    assert!(!shared.begin_probe(&"c", 30_000), "those of all callers count");
+    shared.record(&"a", FINE, 30_000);
+    shared.record(&"b", FINE, 30_000);
+    assert!(shared.begin_probe(&"c", 30_000), "it is closed");
+}

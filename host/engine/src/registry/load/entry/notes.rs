@@ -2,7 +2,7 @@
 
 use toml::Spanned;
 
-use crate::config::{ConfigFile, ToolConfig};
+use crate::config::{Approval, ConfigFile, ToolConfig};
 use crate::policy::{Lint, PolicySource, lint};
 use crate::registry::tool::{Exceeded, exceeded};
 use airlock_contract::component::Needs;
@@ -130,6 +130,18 @@ pub(super) fn never_useful(name: &str, useful_ms_min: Option<u64>, deadline_ms: 
         )
     };
     useful_ms_min.filter(|least| *least > deadline_ms).map(note).into_iter().collect()
+}
+
+/// A note on a waived approval that no call needs: it may be meant for another tool.
+pub(super) fn waived(name: &str, approval: Option<Approval>, effect: Effect) -> Vec<String> {
+    let is_idle = approval.is_some() && effect != Effect::Irreversible;
+    let note = || {
+        let effect = effect.as_str();
+        format!(
+            "`{name}` has `approval = \"waived\"` and is `{effect}`: only calls of `irreversible` tools need one; remove it"
+        )
+    };
+    is_idle.then(note).into_iter().collect()
 }
 
 /// The effect class of a tool: the operator's, else the declared one, else the strongest that its grants make possible.

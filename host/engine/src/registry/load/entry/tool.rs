@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Entry, notes};
-use crate::config::RetryConfig;
+use crate::config::{Approval, RetryConfig};
 use crate::policy::{Allowances, PolicySource};
 use crate::registry::name;
 use crate::registry::tool::{Component, Record, Tool, USEFUL_MS_MIN};
@@ -68,6 +68,7 @@ impl Entry {
             notes::ageless(&public, &contract),
             notes::unused_terms(&public, &contract),
             notes::never_useful(&public, config.useful_ms_min, allowance.limits().deadline_ms),
+            notes::waived(&public, config.approval, effect),
         ];
         let fallback = name::fallbacks(&config.fallback, function);
         let tool = Tool {
@@ -90,6 +91,7 @@ impl Entry {
             // Found once all tools are known.
             verify: None,
             holds: config.hold.clone().into(),
+            is_approval_waived: config.approval == Some(Approval::Waived),
             facts: Box::default(),
             useful_ms_min: config.useful_ms_min.or(author.useful_ms_min).unwrap_or(USEFUL_MS_MIN),
             bulkhead_run: config.bulkhead.run,

@@ -323,7 +323,7 @@ fn blocks() -> Vec<String> {
 #[tokio::test]
 async fn the_page_about_holds_works_as_it_says() {
     let blocks = blocks();
-    let [contract, registry, holds, check, approval] = &*blocks else { panic!("{blocks:?}") };
+    let [contract, registry, holds, check, waived, approval] = &*blocks else { panic!("{blocks:?}") };
     let wit = "package doc:bank; world bank {
         record account { iban: string, owner: string, limit: f64 }
         record offer { price: f64 }
@@ -349,6 +349,10 @@ async fn the_page_about_holds_works_as_it_says() {
     let (code, held) = pay(900.0).await;
     assert_eq!(code, Code::PolicyHeld);
     assert_eq!(held, "args.amount > 500.0; tool, first-use");
+    let wipes = "[tool.look]\neffects = 'read'\n[tool.pay]\neffects = 'irreversible'\n";
+    let wipe = Stage::open(&[("wipe", WIT, wipes)], waived).await;
+    let args = json!({"iban": "DE8937", "amount": 1.0, "note": null});
+    assert_eq!(wipe.call("a", "wipe_pay", args, Ok(json!("paid"))).await.code, Code::Ok);
     let text = format!("{approval}{REGISTRY}");
     let parsed = ConfigFile::parse(&text, "airlock.toml".as_ref()).unwrap_or_else(|err| panic!("{err}"));
     assert_eq!(parsed.config.approval.expires.ms(), 900_000);

@@ -85,7 +85,7 @@ pub(super) fn ended(
 }
 
 /// The end of a call that nobody approved. None for one that was.
-fn not_approved(events: &Events<'_>, hold: &Hold) -> Option<Failed> {
+pub(super) fn not_approved(events: &Events<'_>, hold: &Hold) -> Option<Failed> {
     let note = hold.decided.last().and_then(|decided| decided.note.as_deref()).unwrap_or_default();
     match hold.standing {
         Standing::Rejected => Some(not_run(events, hold, &format!("a person rejected it{}", said(note)))),

@@ -2,6 +2,7 @@
 //!
 //! Owns these texts. Must not know how a call comes to one of them.
 
+use super::ended::not_approved;
 use crate::call::details::Details;
 use crate::call::events::Events;
 use crate::call::reply::{self, Failed};
@@ -94,8 +95,13 @@ pub(super) fn void(events: &Events<'_>, hold: &Hold, why: &str) -> Failed {
     failed
 }
 
-/// The end of an approved call whose arguments do not pass any more: where a person wrote them, they are not the caller's to mend.
+/// The end of a held call whose arguments do not pass any more. One that nobody approved ends as was decided; and what a person wrote
+/// is not the caller's to mend.
 pub(in crate::call) fn unfit(events: &Events<'_>, mut failed: Failed) -> Failed {
+    let decided = events.resumed.as_deref().and_then(|resume| not_approved(events, &resume.hold));
+    if let Some(decided) = decided {
+        return decided;
+    }
     if events.edited().is_none() {
         return failed;
     }

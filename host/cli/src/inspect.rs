@@ -18,6 +18,7 @@ use airlock_contract::manifest::{HoldAsks, Manifest};
 use airlock_contract::schema;
 use airlock_server::output::output_schema;
 use airlock_types::duration;
+use airlock_types::effect::Effect;
 use airlock_types::finding::Verdict;
 
 #[derive(Debug, clap::Args)]
@@ -217,6 +218,14 @@ fn tool_text(printer: &Printer, tool: &Tool) -> anyhow::Result<()> {
         printer.line(format!("facts      {line}"));
     }
     tool.contract.holds().for_each(|hold| printer.line(held(hold)));
+    if tool.must_be_approved() {
+        printer
+            .line("holds      each call, unless another rule does: what it does cannot be undone".to_owned());
+    } else if tool.effect == Effect::Irreversible {
+        printer.line(
+            "holds      no call for what cannot be undone: the registry waives the approval".to_owned(),
+        );
+    }
     tool.contract.checks.told().iter().filter_map(escalating).for_each(|line| printer.line(line));
     if let Some(ms) = tool.contract.cache_ms_max {
         printer.line(format!(

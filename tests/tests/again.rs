@@ -165,3 +165,41 @@ async fn what_cannot_be_undone_waits_for_a_person_unless_its_operator_waives_tha
         message(&held)
     );
 }
+
+#[tokio::test]
+async fn settings_that_can_never_work_are_named() {
+    let notes = async |registry: &str| {
+        let stage = Stage::open(&[("desk", WIT, CONTRACT), ("other", WIT, CONTRACT)], registry).await;
+        stage.host.summary().1.join("\n")
+    };
+    let other = "[tools.other]\ncomponent = \"other.wasm\"\n";
+    for (registry, says) in [
+        (
+            format!("{REGISTRY}useful_ms_min = 9000\n[host]\ncall_deadline_ms = 9000\n"),
+            "`desk_find` is never run",
+        ),
+        (
+            format!("{REGISTRY}fallback = {{ find = [\"other_find\", \"other_find\"] }}\n{other}"),
+            "`desk_find` has the fallback `other_find` twice",
+        ),
+        (
+            format!("{REGISTRY}approval = \"waived\"\n"),
+            "`desk_book` has `approval = \"waived\"` and is `write`",
+        ),
+        (
+            format!("{REGISTRY}[callers.a]\ntools = [\"desk_fnd\"]\n"),
+            "`callers.a.tools` has `desk_fnd`, which is the name of no tool; did you mean `desk_find`",
+        ),
+        (
+            format!(
+                "{REGISTRY}[callers.a]\ntools = [\"*\"]\napprove = true\n[[holds]]\ncaller = \"a\"\napprovers = [\"a\"]\n"
+            ),
+            "`holds[0]` can be approved by nobody",
+        ),
+    ] {
+        let said = notes(&registry).await;
+        assert!(said.contains(says), "{says}: {said}");
+    }
+    let fine = notes(&format!("{REGISTRY}[callers.a]\ntools = [\"desk_*\"]\n")).await;
+    assert!(!fine.contains("never run") && !fine.contains("callers.a"), "{fine}");
+}

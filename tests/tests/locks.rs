@@ -171,3 +171,26 @@ fn several_write_the_lock_at_the_same_time() {
     });
     assert_eq!(left.count(), 0);
 }
+
+#[test]
+fn what_was_accepted_of_a_tool_that_is_gone_stays_accepted_until_it_is_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = convert_registry(folder.path());
+    let both = std::fs::read_to_string(&path).unwrap();
+    let other = both.replace("[tools.unit_convert]", "[tools.other]");
+    std::fs::write(&path, format!("{both}\n{other}")).unwrap();
+    assert!(airlock(&path, &["lock"]).status.success());
+    let accepts =
+        || std::fs::read_to_string(folder.path().join("airlock.lock")).unwrap().contains("[tools.other]");
+    assert!(accepts());
+    std::fs::write(&path, &both).unwrap();
+    let kept = airlock(&path, &["lock"]);
+    assert!(
+        kept.status.success() && said(&kept).contains("`other` is not in the registry"),
+        "{}",
+        said(&kept)
+    );
+    assert!(accepts());
+    assert!(airlock(&path, &["lock", "--rewrite"]).status.success());
+    assert!(!accepts());
+}

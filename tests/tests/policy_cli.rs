@@ -155,6 +155,7 @@ fn whatever_allows_more_is_wider_by_any_setting() {
             true,
         ),
         (web(""), web("verify = \"other\""), "tools.web.verify", false),
+        (web(""), web("approval = \"waived\""), "tools.web.approval", true),
         (web(""), web("retry.attempts = 9"), "tools.web.retry.attempts", true),
         (web("functions = [\"fetch\"]"), web(""), "tools.web.functions", true),
         (web(""), web("imports.\"a:b/c\" = \"trap\""), "tools.web.imports.\"a:b/c\"", true),

@@ -49,8 +49,9 @@ use tracing::Instrument as _;
 use airlock_types::call::{Call, Observer};
 use airlock_types::environment::{Environment, ms};
 use airlock_types::event::Event;
-use airlock_types::plan::{BreakerView, Progress, Step};
+use airlock_types::plan::{Progress, Step};
 use airlock_types::reply::Reply;
+use attempt::PlannedAttempt;
 use events::Events;
 pub use explain::Explained;
 pub(crate) use explain::explain;
@@ -146,20 +147,14 @@ async fn stages(host: &Generation, call: &Call, events: &mut Events<'_>) -> Resu
             Step::Attempt { route, number, wait_ms, deadline_ms } => {
                 // Before the slots are taken, so that a call that backs off holds no slot of its tool.
                 host.wait(wait_ms).await;
-                let (index, called, is_first) =
-                    (route, &permitted[0].candidate.tool, (route, number) == (0, 1));
-                let (route, planned, seed) = (&permitted[index], &plan.routes[index], &plan.jitter);
-                let left_ms = plan.deadline_ms.saturating_sub(events.elapsed_ms());
-                let times = attempt::Times::of(planned, deadline_ms, left_ms);
-                let is_probe = planned.input.breaker == BreakerView::Probing;
-                let attempt =
-                    attempt::PlannedAttempt { route, called, number, is_first, seed, times, is_probe };
+                let step = (route, number, deadline_ms);
+                let attempt = PlannedAttempt::of(&plan, &permitted, step, events.elapsed_ms());
                 // `follow` opened the span of this attempt when its step was observed.
                 let span = events.attempt_span();
                 let ended = pin!(attempt::attempt(host, attempt, &args, events)).instrument(span).await;
                 // The plan decides with the time that is left now, after the attempt and its waits.
                 let next = plan.next(&mut progress, Some(&ended.for_plan()), events.elapsed_ms());
-                judged = Some((index, ended));
+                judged = Some((route, ended));
                 next
             }
             Step::Verify { route, wait_ms, deadline_ms } => {

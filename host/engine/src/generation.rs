@@ -43,6 +43,7 @@ use airlock_types::record::Record;
 pub(crate) use answers::Answers;
 pub(crate) use aside::Unusable;
 use health::Health;
+pub(crate) use health::Probe;
 pub(crate) use holds::{Apart, Holds};
 pub(crate) use keys::{Keys, RunningKey};
 pub(crate) use parts::Parts;

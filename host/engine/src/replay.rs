@@ -157,11 +157,11 @@ fn permitted(
     // A caller that is gone had the allowance of all, or one that cannot be known any more: the policy's digest tells.
     let allowance = of.unwrap_or(&tool.allowance);
     let (session, held, holding) = (None, args.held(), None);
-    let must_be_approved = false;
-    let tool_name = &tool.name;
+    // A held call that has an attempt on record was approved, also one that had to be.
+    let (must_be_approved, name) = (false, &tool.name);
     let request = Request {
         caller,
-        tool: tool_name,
+        tool: name,
         allowance,
         args,
         session,
@@ -171,7 +171,6 @@ fn permitted(
         must_be_approved,
     };
     match decide(&request) {
-        // A held call that has an attempt on record was approved.
         Decision::Allow(permit) | Decision::Hold(Hold { permit, .. }) => Ok(permit),
         Decision::Deny(_) => Err(ReplayError::Denied(tool.name.to_string())),
     }

@@ -6,7 +6,8 @@ use crate::Val;
 use airlock_types::hold::HoldRule;
 use airlock_types::violation::Violation;
 
-/// Arguments that passed the inner door. Only [`Contract::validate`](super::Contract::validate) makes one.
+/// Arguments that passed the inner door. Only [`Contract::judge`](super::Contract::judge) makes one; of those that relations refuse, it
+/// is within [`UnfitArgs`].
 #[derive(Clone, Debug)]
 pub struct ValidArgs {
     pub(super) values: Vec<Val>,

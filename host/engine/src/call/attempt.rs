@@ -15,15 +15,16 @@ use super::recording;
 use super::recording::Taped;
 use super::unsettled;
 use crate::execute::{Attempt, Attempted, Outcome, RunError};
-use crate::generation::Generation;
+use crate::generation::{Generation, Probe, Slots};
 use crate::policy::Permit;
 use crate::registry::{Form, Tool};
 use airlock_contract::tool::ValidArgs;
+use airlock_types::caller::Caller;
 use airlock_types::code::Code;
 use airlock_types::environment::{SharedEnvironment, ms, within};
 use airlock_types::event::Event;
 use airlock_types::grant::random::RandomMode;
-use airlock_types::plan::{AttemptEnd, Jitter, Route};
+use airlock_types::plan::{AttemptEnd, BreakerView, Jitter, Plan, Route};
 use airlock_types::usage::{Traces, TrapReport};
 
 /// When a call may come again whose code was not ready in its time, in milliseconds. A guess: how long it takes is unknown.
@@ -47,6 +48,29 @@ pub(super) struct PlannedAttempt<'a> {
     pub(super) is_probe: bool,
 }
 
+impl<'a> PlannedAttempt<'a> {
+    /// The attempt of a step, of which the plan says how long it may take, so long after the call began.
+    pub(super) fn of(
+        plan: &'a Plan,
+        routes: &'a [PermittedRoute],
+        (index, number, deadline_ms): (usize, u32, u64),
+        elapsed_ms: u64,
+    ) -> PlannedAttempt<'a> {
+        let Route { input, reserve_ms, .. } = &plan.routes[index];
+        let left_ms = plan.deadline_ms.saturating_sub(elapsed_ms);
+        let window_ms = left_ms.saturating_sub(*reserve_ms);
+        PlannedAttempt {
+            route: &routes[index],
+            called: &routes[0].candidate.tool,
+            number,
+            seed: &plan.jitter,
+            is_first: (index, number) == (0, 1),
+            times: Times { deadline_ms, window_ms, useful_ms_min: input.useful_ms_min, left_ms },
+            is_probe: input.breaker == BreakerView::Probing,
+        }
+    }
+}
+
 /// The times of an attempt, in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
@@ -61,15 +85,8 @@ pub(super) struct Times {
 }
 
 impl Times {
-    /// Those of an attempt of a planned route, of which the plan says how long it may take.
-    pub(super) fn of(route: &Route, deadline_ms: u64, left_ms: u64) -> Times {
-        let (window_ms, useful_ms_min) =
-            (left_ms.saturating_sub(route.reserve_ms), route.input.useful_ms_min);
-        Times { deadline_ms, window_ms, useful_ms_min, left_ms }
-    }
-
-    /// Time for the attempt once it has its slots, after a wait. None where that is too little: nothing is learned from a tool
-    /// that is stopped at once, and what it did until then may be of effect.
+    /// Time for the attempt once it has its slots, after a wait. None where that is too little: a tool that is stopped at once
+    /// gives no answer, and may have had an effect until then.
     fn after(&self, waited: Duration) -> Option<Duration> {
         let Times { deadline_ms, window_ms, useful_ms_min, .. } = *self;
         // In whole milliseconds, as the plan counts: an attempt that did not wait was judged by it already.
@@ -109,22 +126,12 @@ pub(super) async fn attempt(
     let PlannedAttempt { route, called, number, is_first, seed, times, is_probe } = planned;
     let PermittedRoute { candidate, permit, .. } = route;
     let (tool, environment) = (&candidate.tool, host.environment());
-    let began = environment.monotonic();
-    let until = began.saturating_add(Duration::from_millis(times.deadline_ms));
-    let left_until = began.saturating_add(Duration::from_millis(times.left_ms));
+    let left_until = environment.monotonic().saturating_add(Duration::from_millis(times.left_ms));
     // Held to the end of this function: judging the result counts as work of the attempt, too.
-    let Ok(_slots) = host.enter(&tool.name, events.caller(), until).await else {
-        return EndedAttempt::not_run(route, Code::Overloaded, Details::no_slot());
+    let (_places, until) = match enter(host, (&tool.name, events.caller()), times, is_probe).await {
+        Ok(entered) => entered,
+        Err(details) => return EndedAttempt::not_run(route, Code::Overloaded, details),
     };
-    // Its own time begins here: what the wait took is not the tool's, whose breaker would count it.
-    let entered = environment.monotonic();
-    let Some(time) = times.after(entered.saturating_sub(began)) else {
-        return EndedAttempt::not_run(route, Code::Overloaded, Details::no_slot());
-    };
-    let Some(_probe) = host.probe(&tool.name, events.caller(), is_probe) else {
-        return EndedAttempt::not_run(route, Code::Overloaded, Details::probed());
-    };
-    let until = entered.saturating_add(time);
     let linked = tool.runnable.as_ref().and_then(|runnable| runnable.linked(permit));
     let (form, until) = match linked {
         Some(form) => (Ok(form), until),
@@ -177,6 +184,27 @@ pub(super) async fn attempt(
     let attempted = host.execute().run(attempt).await;
     let taped = Taped { tape, tool, permit, seed, has_intent };
     ended(host, (route, Asked { tool, called, args }), (attempted, taped), events)
+}
+
+/// Waits for the slots of an attempt. Also returns until when it may run.
+///
+/// # Errors
+/// When there is none in time, or too little time after it, or as many calls try the paused tool as may.
+async fn enter<'h>(
+    host: &'h Generation,
+    (tool, who): (&str, &Caller),
+    times: Times,
+    is_probe: bool,
+) -> Result<((Slots, Probe<'h>), Duration), Details> {
+    let environment = host.environment();
+    let began = environment.monotonic();
+    let until = began.saturating_add(Duration::from_millis(times.deadline_ms));
+    let slots = host.enter(tool, who, until).await.map_err(|_| Details::no_slot())?;
+    // Its own time begins here: what the wait took is not the tool's, whose breaker would count it.
+    let entered = environment.monotonic();
+    let time = times.after(entered.saturating_sub(began)).ok_or_else(Details::no_slot)?;
+    let probe = host.probe(tool, who, is_probe).ok_or_else(Details::probed)?;
+    Ok(((slots, probe), entered.saturating_add(time)))
 }
 
 /// What runs under a permit, when it is not linked yet, and until when it may run: what its preparation took comes on top, within

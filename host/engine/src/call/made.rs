@@ -22,12 +22,12 @@ pub(super) async fn before(
     admitted: &Admitted,
     events: &mut Events<'_>,
 ) -> Result<Delivered, Failed> {
-    let tool = resolved.tool().clone();
-    let is_kept = call.idempotency.is_some() || hold::may_wait(host, &call.caller, &tool);
     // The call that ends a hold is made for the first time.
     if events.resumed.is_some() {
         return Err(hold::unfit(events, failed));
     }
+    let tool = resolved.tool().clone();
+    let is_kept = call.idempotency.is_some() || hold::may_wait(host, &call.caller, &tool);
     let Some(args) = unmet.filter(|_| is_kept) else { return Err(failed) };
     events.push(validate::event(&args));
     // As for any call: what a caller may not do any more is not answered from memory either.

@@ -236,6 +236,10 @@ mod tests {
         assert!(refused("[callers.a]\ntools = []\napprove = 1\n").contains(approve));
         let metrics = "`metrics` is true, false or \"all\"";
         assert!(refused("[callers.a]\ntools = []\nmetrics = []\n").contains(metrics));
+        let stranger = |approve: &str| format!("[callers.anonymous]\ntools = []\napprove = {approve}\n");
+        assert!(refused(&stranger("true")).contains("let callers with tokens approve"));
+        assert!(ConfigFile::parse(&stranger("\"client-user\""), "a.toml".as_ref()).is_ok());
+        assert!(refused("[arguments]\ndepth_max = 121\n").contains("`arguments.depth_max` is 121"));
         assert!(refused("[callers.operator]\ntools = []\napprove = true\n").contains("another name"));
         assert!(refused("[callers.a]\ntools = []\nbudgets.calls_per_minutes = 1\n").contains("did you mean"));
     }

@@ -13,7 +13,7 @@ const ANY: u64 = u64::MAX;
 /// Every number that has a range.
 pub(super) const SETTINGS: [Setting; 35] = [
     ("arguments.bytes_max", 1..=ANY),
-    // The reader of JSON itself ends at 128, which is told as a fault of the text.
+    // The JSON parser itself stops at 128, with an error that says nothing about this setting.
     ("arguments.depth_max", 1..=120),
     ("arguments.values_max", 1..=ANY),
     ("callers.*.budgets.bytes_per_day", 1..=ANY),

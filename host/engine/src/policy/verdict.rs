@@ -73,10 +73,8 @@ pub fn verdict(
         if let Some(at) = holds.always(caller, name, effect) {
             return denied("hold", &source.place(&[format!("holds[{at}]")]), None);
         }
-        if must_be_approved {
-            return denied("hold", &source.place(&[format!("tools.{}", source.key)]), None);
-        }
-        return denied("allow", &source.place(&[format!("tools.{}", source.key)]), None);
+        let decision = if must_be_approved { "hold" } else { "allow" };
+        return denied(decision, &source.place(&[format!("tools.{}", source.key)]), None);
     };
     // Requests and folders alone show what they change.
     let changes = match asked {

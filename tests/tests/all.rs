@@ -102,6 +102,7 @@ mod scripted;
 mod secrets;
 mod secrets_canary;
 mod secrets_cli;
+mod secrets_siblings;
 mod services;
 mod settings;
 mod shadow;

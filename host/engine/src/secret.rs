@@ -25,7 +25,7 @@ use crate::config::{ConfigFile, SecretSource};
 use crate::file;
 use crate::file::FileError;
 use airlock_types::diagnostic::Diagnostic;
-use scan::Patterns;
+use scan::{Case, Patterns};
 pub(crate) use scan::{Echo, Scan};
 pub use value::{ValueError, value, without_line_end};
 
@@ -60,6 +60,8 @@ pub(crate) struct Secret {
     name: Arc<str>,
     value: Zeroizing<String>,
     patterns: Arc<Patterns>,
+    /// For texts whose letters have lost their case.
+    caseless: Arc<Patterns>,
 }
 
 impl fmt::Debug for Secret {
@@ -70,8 +72,9 @@ impl fmt::Debug for Secret {
 
 impl Secret {
     fn new(name: &str, value: Zeroizing<String>) -> Result<Secret, SecretError> {
-        let patterns = Patterns::of(&value).ok_or(SecretError::Pattern)?;
-        Ok(Secret { name: name.into(), value, patterns: Arc::new(patterns) })
+        let patterns = |case| Patterns::of(&value, case).map(Arc::new).ok_or(SecretError::Pattern);
+        let (patterns, caseless) = (patterns(Case::Kept)?, patterns(Case::Lost)?);
+        Ok(Secret { name: name.into(), value, patterns, caseless })
     }
 
     #[cfg(test)]
@@ -92,11 +95,6 @@ impl Secret {
     pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.value.as_bytes());
         hmac::sign(&key, message).as_ref().to_vec()
-    }
-
-    /// A search for the value in one text or stream.
-    pub(crate) fn scan(&self) -> Scan {
-        Scan::new(self.patterns.clone())
     }
 }
 

@@ -6,8 +6,8 @@
 //! their bounds, `send` resolves, connects and sends, `body` and `meter` count what goes and comes,
 //! `spelling` compares names of headers, `pool` keeps connections.
 //! Redirects are not followed, nothing is retried or decompressed, and no proxy of the host's environment is used.
-//! `attached` is the secret of a grant: `send` adds it once the address is checked, and `searched` looks for it in the
-//! response. `taped` is what of it is recorded and replayed. `post` sends what the host itself has to say.
+//! `attached` is the secret of a grant: `send` adds it once the address is checked. `watched` says which secrets the
+//! responses of a host are searched for, and `searched` does it. `taped` is what of it is recorded and replayed. `post` sends what the host itself has to say.
 
 mod allotment;
 mod attached;
@@ -25,6 +25,7 @@ mod spelling;
 mod taped;
 mod tls;
 mod upstream;
+mod watched;
 
 use wasmtime::component::{Linker, ResourceType};
 use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types};
@@ -39,6 +40,7 @@ pub(crate) use post::Destination;
 pub use resolve::Resolve;
 pub(crate) use tls::TlsError;
 pub(crate) use upstream::Upstream;
+pub(crate) use watched::{Watched, sent_to};
 
 /// Most threads for name lookups of one tool. A lookup of a dead name server blocks its thread for seconds.
 pub(crate) const THREADS_PER_TOOL: usize = 8;

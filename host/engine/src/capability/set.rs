@@ -9,7 +9,7 @@ use std::sync::Arc;
 use wasmtime::component::Linker;
 
 use super::facts::interface;
-use super::http::{Resolve, TlsError, Upstream};
+use super::http::{Resolve, TlsError, Upstream, Watched};
 use super::keyvalue::{KeyValues, Opened, StoreError};
 use super::{BUILT_IN, Capability, Facts, Granting, Import, State, built_in};
 use crate::blocking::Lane;
@@ -38,6 +38,8 @@ pub struct Capabilities {
     seal: Option<Sealer>,
     /// The secrets of the registry that is loaded. None until they are read.
     secrets: Arc<Secrets>,
+    /// To which hosts they are sent.
+    watched: Arc<Watched>,
 }
 
 /// A reader of age files that the embedding program gives.
@@ -180,7 +182,9 @@ impl Capabilities {
     #[must_use]
     pub(crate) fn with_secrets(&self, file: &ConfigFile) -> Capabilities {
         let unseal = self.unseal.as_ref().map(|Unsealer(unseal)| &**unseal);
-        Capabilities { secrets: Arc::new(Secrets::read(file, unseal)), ..self.clone() }
+        let secrets = Secrets::read(file, unseal);
+        let watched = Arc::new(Watched::of(&file.config, &secrets));
+        Capabilities { secrets: Arc::new(secrets), watched, ..self.clone() }
     }
 
     /// The secrets of the registry that is loaded.
@@ -200,7 +204,8 @@ impl Capabilities {
     pub(crate) fn upstream(&self, effective: &Effective, lane: Lane) -> Result<Option<Upstream>, TlsError> {
         let resolver = self.resolver();
         let is_needed = !effective.http.is_empty();
-        is_needed.then(|| Upstream::new(&effective.http, &self.secrets, resolver, lane)).transpose()
+        let secrets = (&*self.secrets, &*self.watched);
+        is_needed.then(|| Upstream::new(&effective.http, secrets, resolver, lane)).transpose()
     }
 
     /// Whether all of them come with this version of the host, so that what could be linked once can be again.

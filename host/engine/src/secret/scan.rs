@@ -1,8 +1,8 @@
-//! The search for a value in a stream, across the borders of its parts.
+//! The search for values in a stream, across the borders of its parts.
 //!
 //! Owns two promises. Which bytes wait, and for how long, depends on the stream alone: if it depended on the value, a guest
 //! that has a service repeat its guesses could read the value from the borders of what it gets. And no byte of what is found
-//! was handed on before, in spellings of up to `WINDOW_FACTOR` bytes a character. Memory is bounded by the value's length.
+//! was handed on before, in spellings of up to `WINDOW_FACTOR` bytes a character. Memory is bounded by the length of the values.
 //! Catches what a service repeats by accident. One that means to give the value away can always write it in a way that is
 //! not searched for.
 
@@ -18,6 +18,7 @@ use aho_corasick::nfa::contiguous::NFA;
 use bytes::{Bytes, BytesMut};
 use zeroize::Zeroizing;
 
+use super::Secret;
 use super::forms::forms;
 use lane::Lane;
 
@@ -31,9 +32,14 @@ const WINDOW_FACTOR: usize = 8;
 /// are in classes of powers of two: the window tells the class, and nothing else of the value.
 const SMALLEST_CLASS: usize = 256;
 
-/// The value was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Echo;
+/// The value of this secret was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Echo {
+    pub(crate) secret: Arc<str>,
+}
+
+/// A form of the value ends here.
+struct Found;
 
 /// The forms of one value, as an automaton that reads a byte at a time.
 pub(super) struct Patterns {
@@ -52,14 +58,15 @@ impl fmt::Debug for Patterns {
 }
 
 impl Patterns {
-    pub(super) fn of(value: &str) -> Option<Patterns> {
+    /// `None` if there is no automaton for them.
+    pub(super) fn of(value: &str, case: Case) -> Option<Patterns> {
         let mut forms = forms(value);
         // A value that looks like an escape is read as one where another part of it is escaped.
         let decoded = Zeroizing::new(escapes::decoded(value.as_bytes()));
         if let Ok(decoded) = super::value(decoded) {
             forms.extend(super::forms::forms(&decoded));
         }
-        let automaton = NFA::new(&forms).ok()?;
+        let automaton = NFA::builder().ascii_case_insensitive(case == Case::Lost).build(&forms).ok()?;
         let start = automaton.start_state(Anchored::No).ok()?;
         let longest = forms.iter().map(Vec::len).max().unwrap_or_default();
         let window = value.len().next_power_of_two().max(SMALLEST_CLASS) * WINDOW_FACTOR;
@@ -67,16 +74,24 @@ impl Patterns {
     }
 
     /// Reads one byte.
-    fn next(&self, state: StateID, byte: u8) -> Result<StateID, Echo> {
+    fn next(&self, state: StateID, byte: u8) -> Result<StateID, Found> {
         let state = self.automaton.next_state(Anchored::No, state, byte);
-        if self.automaton.is_match(state) { Err(Echo) } else { Ok(state) }
+        if self.automaton.is_match(state) { Err(Found) } else { Ok(state) }
     }
+}
+
+/// Whether letters are as they were sent. Names of headers come in lower case, whatever was sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Case {
+    Kept,
+    Lost,
 }
 
 /// The search in one stream. Without `Debug`: what waits may be the beginning of a value.
 pub(crate) struct Scan {
-    patterns: Arc<Patterns>,
-    lane: Lane,
+    readers: Vec<Reader>,
+    /// Most bytes that wait: enough for the longest value.
+    window: usize,
     /// The last byte but for carriage returns.
     last: u8,
     /// Bytes since the last one that no spelling of any value goes across.
@@ -85,19 +100,41 @@ pub(crate) struct Scan {
     held: BytesMut,
 }
 
+/// The search for one of the values.
+struct Reader {
+    secret: Arc<str>,
+    patterns: Arc<Patterns>,
+    lane: Lane,
+}
+
 impl Scan {
-    pub(super) fn new(patterns: Arc<Patterns>) -> Scan {
-        let lane = Lane::new(patterns.start, 0);
-        Scan { lane, patterns, last: 0, run: 0, held: BytesMut::new() }
+    /// A search for the values of these secrets.
+    pub(crate) fn values(secrets: &[Arc<Secret>]) -> Scan {
+        Scan::new(secrets, |secret| &secret.patterns)
+    }
+
+    /// The same in a text whose letters have lost their case.
+    pub(crate) fn names(secrets: &[Arc<Secret>]) -> Scan {
+        Scan::new(secrets, |secret| &secret.caseless)
+    }
+
+    fn new(secrets: &[Arc<Secret>], patterns: fn(&Secret) -> &Arc<Patterns>) -> Scan {
+        let reader = |secret: &Arc<Secret>| {
+            let patterns = patterns(secret).clone();
+            Reader { secret: secret.name.clone(), lane: Lane::new(patterns.start, 0), patterns }
+        };
+        let readers: Vec<Reader> = secrets.iter().map(reader).collect();
+        let window = readers.iter().map(|reader| reader.patterns.window).max().unwrap_or_default();
+        Scan { readers, window, last: 0, run: 0, held: BytesMut::new() }
     }
 
     /// Reads the next part of a stream, and returns what can be handed on.
     ///
     /// # Errors
-    /// When the value is found. What was not returned before must not be handed on.
+    /// When a value is found. What was not returned before must not be handed on.
     pub(crate) fn push(&mut self, part: Bytes) -> Result<Bytes, Echo> {
         part.iter().try_for_each(|byte| self.read(*byte))?;
-        let wait = self.run.min(self.patterns.window);
+        let wait = self.run.min(self.window);
         if self.held.is_empty() && wait == 0 {
             return Ok(part);
         }
@@ -105,7 +142,7 @@ impl Scan {
         Ok(self.held.split_to(self.held.len() - wait).freeze())
     }
 
-    /// What is left at the end of a stream, where no beginning can become the value any more.
+    /// What is left at the end of a stream, where no beginning can become a value any more.
     pub(crate) fn finish(&mut self) -> Bytes {
         self.held.split().freeze()
     }
@@ -121,7 +158,9 @@ impl Scan {
     }
 
     fn read(&mut self, byte: u8) -> Result<(), Echo> {
-        self.lane.read(&self.patterns, byte, ROUNDS_MAX)?;
+        for Reader { secret, patterns, lane } in &mut self.readers {
+            lane.read(patterns, byte, ROUNDS_MAX).map_err(|Found| Echo { secret: secret.clone() })?;
+        }
         self.run = if ends_run(self.last, byte) { 0 } else { self.run.saturating_add(1) };
         // `\r\n` is one line break.
         if byte != b'\r' {

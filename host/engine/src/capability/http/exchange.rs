@@ -12,6 +12,7 @@ use super::attached::Attached;
 use crate::capability::dispatch::Clearance;
 use crate::capability::halt::Halt;
 use crate::capability::{Dispatched, EffectDenied, Noted};
+use crate::secret::Echo;
 use airlock_types::grant::http::Target;
 use airlock_types::grant::{Asked, Why};
 
@@ -186,9 +187,9 @@ impl Exchange {
         }
     }
 
-    /// Ends the attempt, whose response has the value of this secret.
-    pub(super) fn halt(&self, attached: &Attached) {
-        self.running.halt.set(attached.name());
+    /// Ends the attempt, whose response has the value of a secret.
+    pub(super) fn halt(&self, found: &Echo) {
+        self.running.halt.set(&found.secret);
     }
 
     /// Counts bytes to be sent. Returns whether they are within the bound.

@@ -54,9 +54,9 @@ impl Outgoing {
         Outgoing { accesses, upstream, allotment, environment, running: Arc::default(), effects: 0 }
     }
 
-    /// What ends the attempt from outside. `None` for one whose requests carry no secret.
+    /// What ends the attempt from outside. `None` for one that reaches no host which gets a secret.
     pub(crate) fn halt(&self) -> Option<&Arc<Halt>> {
-        self.accesses.iter().any(|access| access.allowed.secret.is_some()).then(|| self.running.halt())
+        self.upstream.is_watched().then(|| self.running.halt())
     }
 
     /// What the attempt sent and received until now.
@@ -127,11 +127,13 @@ impl Outgoing {
         if !exchange.up(bytes) {
             return Err(NotAdmitted(Why::Bound("up_bytes_max", None)));
         }
+        let sought = self.upstream.sought(&target.host).cloned();
         let route = Route {
             host: target.host,
             port: target.port,
             access,
             secret,
+            sought,
             options: options.unwrap_or_default(),
             exchange,
             upstream: self.upstream.clone(),

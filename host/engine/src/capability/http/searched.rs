@@ -1,4 +1,4 @@
-//! The body of a response to a request with a secret.
+//! The body of a response of a host that gets secrets.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,19 +9,19 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use wasmtime_wasi_http::Error;
 
-use super::attached::Attached;
 use super::body::Received;
 use super::exchange::Exchange;
+use super::watched::Sought;
 use crate::secret::{Echo, Scan};
 
-/// A body in which the secret is searched for. The last bytes of what has come wait for what follows. The value ends the
-/// attempt, and nothing of it is handed on. Without it, the borders of the parts, and what is lost where the response breaks
-/// off, depend on the response alone: a difference would tell the guest whether a guess of its own begins the value.
+/// A body in which the secrets are searched for. The last bytes of what has come wait for what follows. A value ends the
+/// attempt, and nothing of it is handed on. Without one, the borders of the parts, and what is lost where the response breaks
+/// off, depend on the response alone: a difference would tell the guest whether a guess of its own begins a value.
 pub(super) struct Searched {
-    /// `None` after the end, and once the value was found.
+    /// `None` after the end, and once a value was found.
     body: Option<Received>,
     scan: Scan,
-    attached: Arc<Attached>,
+    sought: Sought,
     exchange: Arc<Exchange>,
     /// Trailers that come after the bytes that waited.
     trailers: Option<HeaderMap>,
@@ -30,15 +30,15 @@ pub(super) struct Searched {
 type Polled = Poll<Option<Result<Frame<Bytes>, Error>>>;
 
 impl Searched {
-    pub(super) fn new(body: Received, attached: &Arc<Attached>, exchange: &Arc<Exchange>) -> Searched {
-        let (scan, attached, exchange) = (attached.scan(), attached.clone(), exchange.clone());
-        Searched { body: Some(body), scan, attached, exchange, trailers: None }
+    pub(super) fn new(body: Received, sought: &Sought, exchange: &Arc<Exchange>) -> Searched {
+        let (scan, sought, exchange) = (sought.scan(), sought.clone(), exchange.clone());
+        Searched { body: Some(body), scan, sought, exchange, trailers: None }
     }
 
     /// Ends the attempt. Closes the connection: the rest of the response may hold the value again.
-    fn end(&mut self) -> Polled {
+    fn end(&mut self, found: &Echo) -> Polled {
         self.body = None;
-        self.exchange.halt(&self.attached);
+        self.exchange.halt(found);
         Poll::Ready(Some(Err(Error::HttpRequestDenied)))
     }
 
@@ -49,7 +49,7 @@ impl Searched {
     }
 
     fn at_trailers(&mut self, trailers: HeaderMap) -> Result<(), Echo> {
-        self.attached.look(&trailers)?;
+        self.sought.look(&trailers)?;
         self.trailers = Some(trailers);
         self.body = None;
         Ok(())
@@ -64,7 +64,7 @@ impl Body for Searched {
         while let Some(body) = &mut self.body {
             let frame = match ready!(Pin::new(body).poll_frame(context)) {
                 Some(Ok(frame)) => frame,
-                // What waits may be the beginning of the value, whether it is or not.
+                // What waits may be the beginning of a value, whether it is or not.
                 Some(Err(error)) => {
                     self.body = None;
                     let _ = self.scan.finish();
@@ -85,7 +85,7 @@ impl Body for Searched {
             match passed {
                 Ok(part) if part.is_empty() => {}
                 Ok(part) => return Poll::Ready(Some(Ok(Frame::data(part)))),
-                Err(Echo) => return self.end(),
+                Err(found) => return self.end(&found),
             }
         }
         Poll::Ready(self.rest().map(Ok))

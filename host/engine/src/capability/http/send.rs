@@ -9,12 +9,13 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
-use super::attached::{Attached, coding};
+use super::attached::Attached;
 use super::body::{Pause, Received, Sent};
 use super::exchange::Exchange;
 use super::pool::Key;
 use super::searched::Searched;
 use super::upstream::Upstream;
+use super::watched::{Sought, coding};
 use airlock_types::environment::{SharedEnvironment, within};
 use airlock_types::grant::HttpAccess;
 use airlock_types::grant::http::Scheme;
@@ -34,6 +35,8 @@ pub(super) struct Route {
     pub(super) access: HttpAccess,
     /// What the host adds to the request.
     pub(super) secret: Option<Arc<Attached>>,
+    /// What its response is searched for.
+    pub(super) sought: Option<Sought>,
     pub(super) options: RequestOptions,
     pub(super) exchange: Arc<Exchange>,
     pub(super) upstream: Arc<Upstream>,
@@ -53,13 +56,16 @@ impl Prepared {
 
 impl Route {
     async fn send(&self, request: Request<WasiBody>) -> Result<Response<WasiBody>, Error> {
-        let Route { exchange, upstream, environment, options, secret, .. } = self;
+        let Route { exchange, upstream, environment, options, secret, sought, .. } = self;
         let RequestOptions { connect_timeout, first_byte_timeout, between_bytes_timeout } = *options;
         let mut request = request.map(|body| Sent::new(body, exchange));
         let keys = limited(environment, connect_timeout, self.keys()).await.ok_or(Error::DnsTimeout)??;
         if let Some(secret) = secret {
             // Not counted as sent: the count would tell its length.
             secret.attach(&mut request).ok_or(Error::HttpRequestDenied)?;
+        }
+        if let Some(sought) = sought {
+            sought.prepare(&mut request);
         }
         let (response, key, connection) = loop {
             let connecting = upstream.connection(&keys, environment);
@@ -87,13 +93,13 @@ impl Route {
         if let Some(secret) = secret {
             exchange.look_at(response.status(), secret);
         }
-        if let Some(secret) = secret
-            && secret.look(response.headers()).is_err()
+        if let Some(sought) = sought
+            && let Err(found) = sought.look(response.headers())
         {
-            exchange.halt(secret);
+            exchange.halt(&found);
             return Err(Error::HttpRequestDenied);
         }
-        if secret.is_some()
+        if sought.is_some()
             && !response.body().is_end_stream()
             && let Some(coding) = coding(response.headers())
         {
@@ -105,8 +111,8 @@ impl Route {
         let pool = upstream.pool(environment).clone();
         Ok(response.map(|body| {
             let body = Received::new(body, exchange.clone(), (key, connection), pool, pause);
-            match secret {
-                Some(secret) => Searched::new(body, secret, exchange).boxed_unsync(),
+            match sought {
+                Some(sought) => Searched::new(body, sought, exchange).boxed_unsync(),
                 None => body.boxed_unsync(),
             }
         }))

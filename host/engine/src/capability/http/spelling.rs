@@ -11,8 +11,13 @@ pub(super) fn spellings(headers: &HeaderMap, name: &HeaderName) -> Vec<HeaderNam
 
 /// Sets a header, and drops each that a server may take for it.
 pub(super) fn set(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
+    remove(headers, name);
+    headers.insert(name, value);
+}
+
+/// Drops a header, and each that a server may take for it.
+pub(super) fn remove(headers: &mut HeaderMap, name: &HeaderName) {
     for other in spellings(headers, name) {
         headers.remove(other);
     }
-    headers.insert(name, value);
 }

@@ -24,6 +24,7 @@ use super::pool::{Connection, Key, Pool};
 use super::resolve::{Resolve, System};
 use super::tls;
 use super::tls::TlsError;
+use super::watched::{Sought, Watched};
 use crate::blocking::Lane;
 use crate::secret::Secrets;
 use airlock_types::environment::{SharedEnvironment, within};
@@ -54,6 +55,8 @@ pub(crate) struct Upstream {
     tls: Option<Arc<ClientConfig>>,
     /// By the place of the grant in the registry's list.
     secrets: BTreeMap<usize, Arc<Attached>>,
+    /// What the responses of its hosts are searched for.
+    watched: Watched,
     pool: OnceLock<Arc<Pool>>,
     connections: Arc<Semaphore>,
 }
@@ -65,7 +68,7 @@ impl Upstream {
     /// When a host is to be reached over TLS and this machine has no trusted roots.
     pub(crate) fn new(
         accesses: &[HttpAccess],
-        secrets: &Secrets,
+        (secrets, watched): (&Secrets, &Watched),
         resolver: Option<Arc<dyn Resolve>>,
         lane: Lane,
     ) -> Result<Upstream, TlsError> {
@@ -76,7 +79,8 @@ impl Upstream {
         };
         let needs_tls = accesses.iter().any(|access| access.allowed.scheme == Scheme::Https);
         let secrets = accesses.iter().filter_map(attached).collect();
-        Ok(Upstream { secrets, ..Upstream::bare(needs_tls, resolver, lane)? })
+        let watched = watched.within(accesses);
+        Ok(Upstream { secrets, watched, ..Upstream::bare(needs_tls, resolver, lane)? })
     }
 
     /// The way out of requests that carry no secret.
@@ -92,6 +96,7 @@ impl Upstream {
             resolver: resolver.unwrap_or_else(|| Arc::new(System { lane })),
             tls: needs_tls.then(tls::config).transpose()?,
             secrets: BTreeMap::new(),
+            watched: Watched::default(),
             pool: OnceLock::new(),
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
         })
@@ -100,6 +105,16 @@ impl Upstream {
     /// The secret of a grant.
     pub(super) fn secret(&self, grant: usize) -> Option<&Arc<Attached>> {
         self.secrets.get(&grant)
+    }
+
+    /// Whether the responses of any of its hosts are searched.
+    pub(super) fn is_watched(&self) -> bool {
+        !self.watched.is_empty()
+    }
+
+    /// What the responses of a host are searched for.
+    pub(super) fn sought(&self, host: &str) -> Option<&Sought> {
+        self.watched.at(host)
     }
 
     /// The connections that are kept. Their times are the environment's, which is known to attempts only.

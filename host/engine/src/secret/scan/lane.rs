@@ -3,7 +3,7 @@
 use aho_corasick::automaton::StateID;
 
 use super::escapes::{Decoder, Read, begins};
-use super::{Echo, Patterns};
+use super::{Found, Patterns};
 
 /// The search in one reading of a stream.
 pub(super) struct Lane {
@@ -29,7 +29,7 @@ impl Lane {
     }
 
     /// Reads one byte, in this reading and in up to `rounds` more.
-    pub(super) fn read(&mut self, patterns: &Patterns, byte: u8, rounds: u8) -> Result<(), Echo> {
+    pub(super) fn read(&mut self, patterns: &Patterns, byte: u8, rounds: u8) -> Result<(), Found> {
         if rounds > 0 && self.decoded.is_none() && begins(self.last, byte) {
             // Until here both read the same.
             let lane = Lane::new(self.state, self.last);
@@ -48,7 +48,7 @@ impl Lane {
 }
 
 impl Decoded {
-    fn read(&mut self, patterns: &Patterns, byte: u8, rounds: u8) -> Result<(), Echo> {
+    fn read(&mut self, patterns: &Patterns, byte: u8, rounds: u8) -> Result<(), Found> {
         let Decoded { decoder, lane, plain_run } = self;
         decoder.read(byte, |read| {
             let byte = match read {

@@ -9,7 +9,7 @@ use super::*;
 const VALUE: &str = "sk-live/0123+4567=";
 
 fn scan(value: &str) -> Scan {
-    Scan::new(Arc::new(Patterns::of(value).unwrap()))
+    Scan::values(&[Arc::new(Secret::of("K", value))])
 }
 
 /// What is handed on of a stream with these parts, and whether the value was found.
@@ -18,7 +18,7 @@ fn run(value: &str, parts: &[&[u8]]) -> (Vec<u8>, bool) {
     for part in parts {
         match scan.push(Bytes::copy_from_slice(part)) {
             Ok(more) => passed.extend(more),
-            Err(Echo) => return (passed, true),
+            Err(_) => return (passed, true),
         }
     }
     passed.extend(scan.finish());
@@ -144,11 +144,27 @@ fn the_last_bytes_of_a_run_wait_and_no_more() {
 }
 
 #[test]
+fn several_values_are_found_in_one_stream_and_the_longest_decides_what_waits() {
+    let secret = |name: &str, value: &str| Arc::new(Secret::of(name, value));
+    let secrets = [secret("A", "first-value"), secret("B", &"v".repeat(300))];
+    let found = |text: &str| {
+        let mut scan = Scan::values(&secrets);
+        let parts = text.as_bytes().chunks(3).map(Bytes::copy_from_slice);
+        parts.map(|part| scan.push(part)).find_map(Result::err).map(|echo| echo.secret.to_string())
+    };
+    assert_eq!(found("a first-value b").as_deref(), Some("A"));
+    assert_eq!(found(&"v".repeat(300)).as_deref(), Some("B"));
+    assert_eq!(found(&"v".repeat(299)), None);
+    let mut scan = Scan::values(&secrets);
+    assert_eq!(scan.push(Bytes::from(vec![b'x'; 10_000])).unwrap().len(), 10_000 - 512 * WINDOW_FACTOR);
+}
+
+#[test]
 fn nothing_shows_the_value() {
     let mut scan = scan(VALUE);
     // The bytes that wait are a beginning of the value, so the search is never shown with them.
     assert!(scan.push(Bytes::from_static(VALUE.as_bytes())).is_err());
-    assert!(!format!("{:?}", scan.patterns).contains("live"));
+    assert!(!format!("{:?}", scan.readers[0].patterns).contains("live"));
 }
 
 proptest! {

@@ -1,0 +1,185 @@
+//! The secrets that the responses of a host are searched for: each that the registry sends there, under whatever grant of
+//! whatever tool.
+//!
+//! Owns which they are, and what a request to such a host may not ask for. A service that repeats the key of one request in
+//! the response to another would otherwise give it to a tool, or under a grant, that has no secret. Must not know how a
+//! value is found.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, IF_RANGE, RANGE, TRANSFER_ENCODING};
+use http::{HeaderMap, Request};
+use toml::Spanned;
+
+use super::spelling;
+use crate::config::{Config, ToolConfig};
+use crate::secret::{Echo, Scan, Secret, Secrets};
+use airlock_types::grant::http::HostPattern;
+use airlock_types::grant::{HttpAccess, HttpGrant};
+
+/// The secrets of a registry, by the host to which they are sent.
+#[derive(Debug, Default)]
+pub(crate) struct Watched(BTreeMap<String, Sought>);
+
+/// What the responses of one host are searched for.
+#[derive(Clone, Debug)]
+pub(super) struct Sought(Arc<[Arc<Secret>]>);
+
+impl Watched {
+    /// The secrets that a registry sends to any host.
+    pub(crate) fn of(config: &Config, secrets: &Secrets) -> Watched {
+        let mut hosts: BTreeMap<String, Vec<Arc<Secret>>> = BTreeMap::new();
+        for (host, name) in sent(config) {
+            // One that cannot be read is sent by nobody.
+            hosts.entry(host).or_default().extend(secrets.get(&name).cloned());
+        }
+        Watched(hosts.into_iter().map(|(host, secrets)| (host, Sought(secrets.into()))).collect())
+    }
+
+    /// The part of it that a tool can meet.
+    pub(super) fn within(&self, accesses: &[HttpAccess]) -> Watched {
+        let can_reach = |host: &str| accesses.iter().any(|access| access.allowed.host.admits(host));
+        let reached = self.0.iter().filter(|(host, sought)| !sought.0.is_empty() && can_reach(host));
+        Watched(reached.map(|(host, sought)| (host.clone(), sought.clone())).collect())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What the responses of this host are searched for. `None` where no secret goes to it.
+    pub(super) fn at(&self, host: &str) -> Option<&Sought> {
+        self.0.get(host)
+    }
+}
+
+/// The names of the secrets that a registry sends to hosts which an entry of it reaches, each with its host.
+pub(crate) fn sent_to(config: &Config, entry: &ToolConfig) -> BTreeSet<(String, String)> {
+    let reaches = |host: &str| granted(entry).any(|grant| grant.host.admits(host));
+    sent(config).into_iter().filter(|(host, _)| reaches(host)).collect()
+}
+
+/// Each host to which a registry sends a secret, with its name.
+fn sent(config: &Config) -> BTreeSet<(String, String)> {
+    config.tools.values().flat_map(granted).filter_map(pair).collect()
+}
+
+/// What an entry grants, and what it tries.
+fn granted(entry: &ToolConfig) -> impl Iterator<Item = &HttpGrant> {
+    let tried = entry.report.iter().map(|report| &report.get_ref().grants);
+    entry.grants.iter().map(Spanned::get_ref).chain(tried).flat_map(|grants| &grants.http)
+}
+
+fn pair(grant: &HttpGrant) -> Option<(String, String)> {
+    match (&grant.host, &grant.secret) {
+        (HostPattern::Exact(host), Some(secret)) => Some((host.clone(), secret.name.clone())),
+        // No secret goes to the hosts of a wildcard.
+        (HostPattern::OneLabelOf(_), _) | (_, None) => None,
+    }
+}
+
+impl Sought {
+    /// Makes a request ask for a response in which a value can be found: not compressed, and whole. A part of one could
+    /// begin within the value, and another one end there. A service may ignore `Range`, so a tool expects the whole.
+    pub(super) fn prepare<B>(&self, request: &mut Request<B>) {
+        spelling::set(request.headers_mut(), &ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        for name in [RANGE, IF_RANGE] {
+            spelling::remove(request.headers_mut(), &name);
+        }
+    }
+
+    /// A search in a body.
+    pub(super) fn scan(&self) -> Scan {
+        Scan::values(&self.0)
+    }
+
+    /// Searches the names and values of headers.
+    pub(super) fn look(&self, headers: &HeaderMap) -> Result<(), Echo> {
+        headers.iter().try_for_each(|(name, value)| {
+            Scan::names(&self.0).whole(name.as_str().as_bytes())?;
+            self.scan().whole(value.as_bytes())
+        })
+    }
+}
+
+/// The coding of a body that is compressed although that was not asked for: nothing would be found in it.
+pub(super) fn coding(headers: &HeaderMap) -> Option<String> {
+    let values = headers.get_all(CONTENT_ENCODING).iter().chain(headers.get_all(TRANSFER_ENCODING));
+    let codings = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let mut codings = codings.map(|coding| String::from_utf8_lossy(coding).trim().to_ascii_lowercase());
+    codings.find(|coding| !matches!(&**coding, "" | "identity" | "chunked"))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderName;
+
+    use super::*;
+
+    const VALUE: &str = "s3cr3t+/= v4lue&X";
+
+    fn sought(values: &[&str]) -> Sought {
+        let secret = |(i, value): (usize, &&str)| Arc::new(Secret::of(&format!("K{i}"), value));
+        Sought(values.iter().enumerate().map(secret).collect())
+    }
+
+    #[test]
+    fn a_request_asks_for_the_whole_in_clear_text() {
+        let mut request = Request::new(());
+        let set = [("accept-encoding", "gzip"), ("accept_encoding", "br"), ("range", "bytes=1-2")];
+        for (name, value) in [&set[..], &[("if_range", "x"), ("if-range", "y"), ("x-own", "1")]].concat() {
+            request.headers_mut().append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        sought(&[VALUE]).prepare(&mut request);
+        let kept: Vec<_> = request.headers().iter().map(|(name, value)| (name.as_str(), value)).collect();
+        assert_eq!(kept.len(), 2, "{kept:?}");
+        assert_eq!(
+            (&request.headers()["accept-encoding"], &request.headers()["x-own"]),
+            (&HeaderValue::from_static("identity"), &HeaderValue::from_static("1"))
+        );
+    }
+
+    #[test]
+    fn headers_with_a_value_are_found_and_its_secret_is_named() {
+        let look = |name: &'static str, value: &str| {
+            let headers = HeaderMap::from_iter([(HeaderName::from_static(name), value.parse().unwrap())]);
+            sought(&["0ther-s3cret", VALUE]).look(&headers).map_err(|echo| echo.secret.to_string())
+        };
+        let found = Err("K1".to_owned());
+        assert_eq!(look("location", "/a?key=s3cr3t%2B%2F%3D%20v4lue%26"), Ok(()));
+        assert_eq!(look("location", "/a?key=s3cr3t%2b%2F=+v4lue%26X&b"), found);
+        assert_eq!(look("location", "/a?next=%2Fb%3Fkey%3Ds3cr3t%252B%252F%253D%2520v4lue%2526X"), found);
+        assert_eq!(look("x-own", VALUE), found);
+        assert_eq!(look("x-own", "a 0ther-s3cret"), Err("K0".to_owned()));
+    }
+
+    /// The library writes names in lower case.
+    #[test]
+    fn a_value_with_capitals_is_found_in_the_name_of_a_header() {
+        let sought = sought(&["Sk-LiVe-4Ab9"]);
+        let look = |name: &str, value: &str| {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            sought.look(&HeaderMap::from_iter([(name, value.parse().unwrap())])).is_err()
+        };
+        assert!(look("X-Sk-LiVe-4Ab9", "1"));
+        // In base64.
+        assert!(look("X-U2stTGlWZS00QWI5", "1"));
+        assert!(!look("x-own", "sk-live-4ab9"), "in a value the case is kept");
+    }
+
+    #[test]
+    fn a_coding_that_hides_the_value_is_noticed() {
+        let check = |headers: &[(HeaderName, &'static str)], expect: Option<&str>| {
+            let headers = headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
+            assert_eq!(coding(&headers.collect()).as_deref(), expect);
+        };
+        for plain in ["", "identity", " Identity ,", "chunked"] {
+            check(&[(CONTENT_ENCODING, plain), (TRANSFER_ENCODING, "chunked")], None);
+        }
+        check(&[], None);
+        check(&[(CONTENT_ENCODING, "identity, GZip")], Some("gzip"));
+        check(&[(CONTENT_ENCODING, "identity"), (CONTENT_ENCODING, "br")], Some("br"));
+        check(&[(TRANSFER_ENCODING, "deflate, chunked")], Some("deflate"));
+    }
+}

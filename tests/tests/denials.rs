@@ -450,6 +450,16 @@ async fn the_grant_that_a_denied_use_of_a_folder_names_makes_exactly_that_use_pa
             first,
         ),
         Case {
+            of_caller: "grants.clock = true\n",
+            ..case(
+                desk::grant(""),
+                "act",
+                json!({"steps": [desk::open("there", "read")]}),
+                "files are not granted",
+                "callers.ann.grants",
+            )
+        },
+        Case {
             of_caller: "grants.files = [{ guest = \"/data\", access = \"read-write\", bytes_max = 3 }]\n",
             ..case(desk::writable(""), "act", write("12345"), more, "callers.ann.grants.files[0]")
         },

@@ -1,6 +1,8 @@
 //! What becomes of a call whose effect left: tried again only with proof that nothing happened.
 
+use airlock::config::ConfigFile;
 use airlock::host::{Host, OpenError};
+use airlock_contract::package::{Packed, embed};
 use airlock_journal::Journal;
 use airlock_tests::orders::{Fate, Orders};
 use airlock_tests::root;
@@ -11,6 +13,7 @@ use airlock_types::record::v3::Step;
 use futures::FutureExt as _;
 use serde_json::json;
 
+use crate::keep;
 use crate::shop::{Later, Shop, VERIFY, call};
 
 async fn shop(fates: &[Fate]) -> Shop {
@@ -249,6 +252,27 @@ async fn what_verifies_must_read_and_fit() {
         };
         assert!(problems.to_string().contains(says), "{problems}");
     }
+}
+
+#[tokio::test]
+async fn the_example_of_the_page_of_capabilities_verifies() {
+    let heading = "### Asking whether it happened: `verify`";
+    let (contract, registry) = (keep::example(heading, 0), keep::example(heading, 1));
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = std::fs::read(root().join("tests/guests/build/orders.wasm")).unwrap();
+    let bytes = embed(&bytes, &Packed { contract: Some(contract), ..Packed::default() }).unwrap();
+    std::fs::write(folder.path().join("orders.wasm"), bytes).unwrap();
+    let path = folder.path().join("airlock.toml");
+    std::fs::write(&path, registry).unwrap();
+    let file = ConfigFile::read(&path).unwrap();
+    let host = Host::builder().registry(file).journal(Journal::memory()).open().await.unwrap();
+    let notes = host.summary().1.join("\n");
+    assert!(!notes.contains("verif") && !notes.contains("does not get"), "{notes}");
+    let args = json!({"service": "https://orders.example.com", "id": "a", "manner": "return"});
+    let call = Call::new("shop", Arguments::Text(args.to_string().into()));
+    let explained = host.explain(&call).unwrap_or_else(|failure| panic!("{failure:?}"));
+    let plan = serde_json::to_string(&explained.plan.unwrap()).unwrap();
+    assert!(plan.contains("\"look\"") && plan.contains("20000"), "{plan}");
 }
 
 #[tokio::test]

@@ -316,6 +316,11 @@ async fn a_grant_that_cannot_be_meant_is_refused_with_what_to_write() {
         ("host = \"api.example.com\", path = \"/v1/../x\"", "is not a path"),
         ("host = \"api.example.com\", addresses = [\"10.0.0.1/8\"]", "of the network `10.0.0.0/8`"),
         ("host = \"api.example.com\", addresses = [\"internal\"]", "is not a network"),
+        ("host = \"api.example.com\", addresses = [\"0.0.0.0/1\", \"128.0.0.0/1\"]", "has every address"),
+        (
+            "host = \"api.example.com\", addresses = [\"::/1\", \"8000::/2\", \"c000::/2\"]",
+            "has every address",
+        ),
         ("host = \"api.example.com\", headers = [\"host\"]", "expected `authorization` or `cookie`"),
         ("host = \"api.example.com\", scheme = \"ftp\"", "expected `https` or `http`"),
         ("host = \"api.example.com\", requests_max = 0", "requests_max = 0"),

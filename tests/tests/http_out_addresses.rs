@@ -76,6 +76,30 @@ async fn a_name_reaches_nothing_while_one_of_its_addresses_is_not_public() {
 }
 
 #[tokio::test]
+async fn what_is_refused_for_its_address_costs_no_request_and_says_so_each_time() {
+    let upstream = Upstream::start().await.unwrap();
+    let web = Web::with_names(&[("loop.example", &[&["127.0.0.1"]])]);
+    let settings =
+        named("loop.example", &upstream, "").replace(" }]", ", requests_max = 1, up_bytes_max = 200 }]");
+    let host = web.open(&settings).await;
+    let args =
+        json!({"method": "GET", "url": format!("http://loop.example:{}/", upstream.port()), "times": 4});
+    let (reply, record) = call(&host, "repeat", &args, Code::Ok).await;
+    assert_eq!(reply.result, Some(json!([DENIED, DENIED, DENIED, DENIED])));
+    let attempt = &record.attempts[0];
+    let reasons: Vec<_> = attempt.denied.iter().map(|denied| (&*denied.asked, &*denied.kind)).collect();
+    let asked = format!("GET http://loop.example:{}/ at 127.0.0.1", upstream.port());
+    assert_eq!(
+        reasons,
+        [(&*asked, "http to the address of that host is not granted")],
+        "{:?}",
+        attempt.denied
+    );
+    assert_eq!((attempt.usage.requests, attempt.usage.up_bytes), (0, 0));
+    assert_eq!(upstream.connections(), 0);
+}
+
+#[tokio::test]
 async fn a_name_that_moves_is_checked_again_and_finds_no_kept_connection() {
     let upstream = Upstream::at("0.0.0.0:0").await.unwrap();
     let web = Web::with_names(&[(

@@ -29,7 +29,8 @@ fn check_names_what_is_odd_about_grants() {
         "[tools.web]\ncomponent = \"web.wasm\"\ngrants.config = { zone = \"eu\" }\ngrants.http = [\n\
         { host = \"*.example.com\" },\n{ host = \"*.example.org\", reason = \"one host for each customer\" },\n\
         { host = \"10.0.0.1\" },\n{ host = \"10.0.0.2\", addresses = [\"10.0.0.0/8\"] },\n{ host = \"localhost\", scheme = \"http\" },\n\
-        { host = \"api.example.com\", path = \"/v1/\" },\n{ host = \"api.invalid\" },\n]\n\
+        { host = \"api.example.com\", path = \"/v1/\" },\n{ host = \"api.invalid\" },\n\
+        { host = \"api.example.com\", path = \"/v1/x\" },\n{ host = \"glob.example.com\", path = \"/v1/*\" },\n]\n\
         grants.files = [{ host = \"data\", guest = \"/data/\" }]\n\
         report = { until = 2999-01-01, grants = { http = [{ host = \"*.example.net\" }] } }\n",
     );
@@ -37,14 +38,20 @@ fn check_names_what_is_odd_about_grants() {
     let said = stderr(&output);
     for (kind, line, piece) in [
         ("grant-unrequested", 3, "the value `zone`"),
-        ("grant-unrequested", 13, "the folder `/data/`"),
+        ("grant-unrequested", 15, "the folder `/data/`"),
         ("wildcard-without-reason", 5, "`*.example.com`"),
         ("private-without-cidr", 7, "`10.0.0.1`"),
         ("private-without-cidr", 9, "`localhost`"),
         ("path-normalized", 10, "`path = \"/v1/\"` is read as `/v1`"),
         ("host-unmatchable", 11, "`api.invalid`"),
-        ("wildcard-without-reason", 14, "`*.example.net`"),
-        ("path-normalized", 13, "`guest = \"/data/\"` is read as `/data`"),
+        (
+            "grant-shadowed",
+            12,
+            "`https://api.example.com/v1/x` is one of the grant of `https://*.example.com/`",
+        ),
+        ("path-glob", 13, "`/v1` admits itself and all below it"),
+        ("wildcard-without-reason", 16, "`*.example.net`"),
+        ("path-normalized", 15, "`guest = \"/data/\"` is read as `/data`"),
     ] {
         let end = format!("({kind}, airlock.toml:{line})");
         assert!(
@@ -502,6 +509,22 @@ fn check_says_what_holds_now_and_the_same_with_every_run() {
     );
     assert!(!said.contains("callers.ann.grants.clock"), "{said}");
     assert_eq!(said, check(&[]));
+    // Of folders the host's one counts, too.
+    for name in ["own", "other"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    let desk = root().join("tests/guests/build/scribe.wasm");
+    std::fs::copy(desk, folder.path().join("desk.wasm")).unwrap();
+    let grants =
+        "[tools.desk]\ncomponent = \"desk.wasm\"\ngrants.files = [{ host = \"own\", guest = \"/data\" }]\n";
+    for (host, is_idle) in [("own", false), ("./own/../own", false), ("other", true), ("nope", true)] {
+        write(&format!(
+            "{grants}[callers.ann]\ntools = [\"*\"]\ngrants.files = [{{ guest = \"/data\", host = \"{host}\" }}]\n"
+        ));
+        let said = check(&[]);
+        assert_eq!(said.contains("`callers.ann.grants.files[0]` matches nothing"), is_idle, "{host}: {said}");
+    }
+    write(&format!("[tools.keep]\ncomponent = \"keeper.wasm\"\n{tried}{callers}"));
     assert!(!said.contains("/proc/"), "{said}");
     assert_eq!(check(&["--verbose"]), check(&["--verbose"]));
     write("");

@@ -154,6 +154,64 @@ fn check_and_explain_name_secrets_and_show_no_value() {
 }
 
 #[test]
+fn a_secret_that_no_request_carries_is_not_said_to_be_sent() {
+    let web = Web::new();
+    keep(web.folder.path(), "k", VALUE);
+    keep(web.folder.path(), "l", VALUE);
+    let sent = |name: &str, path: &str| {
+        format!(
+            "{{ host = \"a.example\", path = \"{path}\", secret = {{ name = \"{name}\", header = \"authorization\" }} }}"
+        )
+    };
+    let grants = format!("grants.http = [\n{},\n{},\n]\n", sent("K", "/"), sent("L", "/v1"));
+    web.file(&format!("{grants}{K}[secrets.L]\nfile = \"l\"\n"));
+    let checked = said(&run(web.folder.path(), &["check"], ""));
+    assert!(
+        checked.contains("`web` sends the secret `K`") && !checked.contains("sends the secret `L`"),
+        "{checked}"
+    );
+    assert!(
+        checked.contains("its secret `L` is never sent") && checked.contains("(grant-shadowed, "),
+        "{checked}"
+    );
+    let args = "{\"method\":\"GET\",\"url\":\"x\",\"times\":0}";
+    let explained = stdout(&run(web.folder.path(), &["explain", "web_repeat", args], ""));
+    assert_eq!(explained.matches("the host adds the secret").count(), 1, "{explained}");
+}
+
+#[test]
+fn an_error_of_one_grant_is_shown_at_that_grant() {
+    let web = Web::new();
+    keep(web.folder.path(), "k", VALUE);
+    std::fs::create_dir(web.folder.path().join("data")).unwrap();
+    let check = |settings: &str| {
+        web.file(settings);
+        said(&run(web.folder.path(), &["check"], ""))
+    };
+    let folder = |host: &str| {
+        format!(
+            "grants.files = [\n{{ host = \"data\", guest = \"/data\" }},\n{{ host = \"{host}\", guest = \"/x\" }},\n]\n"
+        )
+    };
+    let absent = check(&format!("grants.clock = true\n{}", folder("absent")));
+    assert!(absent.contains("airlock.toml:9"), "{absent}");
+    let exposed = check(&format!("grants.clock = true\n{}{K}", folder(".")));
+    assert!(exposed.contains("airlock.toml:9"), "{exposed}");
+    let custom = check("grants.clock = true\ngrants.custom.absent = true\n");
+    assert!(custom.contains("airlock.toml:7"), "{custom}");
+}
+
+#[test]
+fn a_secret_whose_file_is_a_link_is_refused_in_words() {
+    let web = Web::new();
+    keep(web.folder.path(), "real", VALUE);
+    std::os::unix::fs::symlink("real", web.folder.path().join("k")).unwrap();
+    web.file(&format!("{GRANT}{K}"));
+    let text = said(&run(web.folder.path(), &["check"], ""));
+    assert!(text.contains("it is a link") && text.contains("name the regular file itself"), "{text}");
+}
+
+#[test]
 fn a_secret_is_set_listed_and_removed() {
     let web = Web::new();
     let folder = web.folder.path();

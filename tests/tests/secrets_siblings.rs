@@ -9,7 +9,7 @@ use airlock_types::code::Code;
 use serde_json::{Value, json};
 
 use crate::secrets::{BEARER, K, Raw, VALUE, keep};
-use crate::web::{Web, call, fetch_with, grant};
+use crate::web::{DENIED, Web, call, fetch_with, grant};
 
 fn web() -> Web {
     let web = Web::new();
@@ -101,6 +101,30 @@ async fn a_tool_that_stays_under_a_newer_file_is_withdrawn_where_it_would_not_se
     assert_eq!(code().await, Code::Ok);
     let _ = host.reload(&broken(&settings(BEARER))).await;
     assert_ne!(code().await, Code::Ok);
+}
+
+#[tokio::test]
+async fn where_grants_overlap_none_sends_its_secret_in_the_place_of_another_one() {
+    let (web, server) = (web(), Raw::answering(&["HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"]).await);
+    keep(web.folder.path(), "l", "other-canary-4711");
+    let secrets = format!("{K}[secrets.L]\nfile = \"l\"\n");
+    let first = format!(", path = \"/v1\", requests_max = 1{BEARER}");
+    for second in [BEARER.replace("\"K\"", "\"L\""), String::new()] {
+        let host = web.open(&format!("{}{secrets}", grants(&server, &[&first, &second]))).await;
+        let args = json!({"method": "GET", "url": server.url("/v1"), "times": 2});
+        let (reply, record) = call(&host, "repeat", &args, Code::Ok).await;
+        assert_eq!(reply.result, Some(json!(["200", DENIED])));
+        assert!(
+            record.attempts[0].denied[0].kind.starts_with("more http"),
+            "{:?}",
+            record.attempts[0].denied
+        );
+    }
+    // Another grant of the same secret may take over.
+    let host = web.open(&format!("{}{secrets}", grants(&server, &[&first, BEARER]))).await;
+    let args = json!({"method": "GET", "url": server.url("/v1"), "times": 2});
+    let (reply, _) = call(&host, "repeat", &args, Code::Ok).await;
+    assert_eq!(reply.result, Some(json!(["200", "200"])));
 }
 
 #[tokio::test]

@@ -343,8 +343,14 @@ pub(crate) fn context(
 /// may reach what is `reserved`.
 ///
 /// # Errors
-/// When a folder does not exist, cannot be used as granted, or reaches what is reserved.
-pub(crate) fn resolve(grants: &mut Grants, folder: &Path, reserved: &Reserved) -> Result<(), GrantError> {
+/// When a folder does not exist, cannot be used as granted, or reaches what is reserved. With the name of its setting below
+/// the grants.
+pub(crate) fn resolve(
+    grants: &mut Grants,
+    folder: &Path,
+    reserved: &Reserved,
+) -> Result<(), (String, GrantError)> {
     let Grants { files, http: _, keyvalue: _, config: _, env: _, clock: _, random: _, custom: _ } = grants;
-    files::resolve(files, folder, reserved)
+    let setting = |place| format!("{}[{place}]", airlock_types::grant::files::NAME);
+    files::resolve(files, folder, reserved).map_err(|(place, err)| (setting(place), err))
 }

@@ -24,6 +24,7 @@ mod tool;
 mod used;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -303,6 +304,11 @@ impl ConfigFile {
         places::places(&self.source)
     }
 
+    /// Where a setting below `tools`, `callers` or `holds` stands, by its name: `tools.web.grants.http[0]`.
+    pub(crate) fn span_of(&self, name: &str) -> Option<Range<usize>> {
+        places::span(&self.source, name)
+    }
+
     /// Notes about settings that are accepted and should be written in another way.
     pub fn warnings(&self) -> Vec<String> {
         server::warnings(&self.config).into_iter().collect()
@@ -311,7 +317,7 @@ impl ConfigFile {
     /// An error that points into this file.
     pub fn error(
         &self,
-        span: std::ops::Range<usize>,
+        span: Range<usize>,
         message: impl Into<String>,
         label: impl Into<String>,
         hint: Option<String>,

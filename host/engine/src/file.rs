@@ -13,6 +13,7 @@ use std::path::Path;
 use airlock_types::unexpanded;
 pub use replaced::replace;
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 /// Why a file was not read. The texts are fragments that follow the file's name.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,9 @@ pub enum FileError {
     /// A folder, a pipe, a socket or a device.
     #[error("it is not a regular file")]
     NotRegular,
+    /// A link, where the file itself has to be named.
+    #[error("it is a link, by which another user could choose the file")]
+    Link,
     /// Another user could have written it.
     #[error(
         "it is not this user's alone: it must belong to this user, with no rights for others (chmod 600)"
@@ -94,7 +98,12 @@ fn open_with(path: &Path, flags: OFlags, bytes_max: u64) -> Result<(File, u64), 
     // A FIFO that takes the file's place after the check must not block, and a terminal must not become the controlling
     // one.
     let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
+    let file = opened.map_err(|err| match err.raw_os_error().map(Errno::from_raw_os_error) {
+        // It was followed above, so it has an end.
+        Some(Errno::LOOP) => FileError::Link,
+        Some(_) | None => FileError::Io(err),
+    })?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(FileError::NotRegular);

@@ -76,7 +76,7 @@ pub struct Rule {
 }
 
 /// All rules, by name.
-pub const RULES: [Rule; 16] = [
+pub const RULES: [Rule; 18] = [
     Rule {
         id: "description.missing",
         level: Level::Warning,
@@ -96,6 +96,11 @@ pub const RULES: [Rule; 16] = [
         id: "expectation.missing",
         level: Level::Note,
         text: "No check is held against the results of the tool.",
+    },
+    Rule {
+        id: "grant-shadowed",
+        level: Level::Warning,
+        text: "Each request of a grant is one of another grant before it, which admits it first.",
     },
     Rule {
         id: "grant-unrequested",
@@ -121,6 +126,11 @@ pub const RULES: [Rule; 16] = [
         id: "name.similar",
         level: Level::Warning,
         text: "Two tools have names that differ by one character: a model may take one for the other.",
+    },
+    Rule {
+        id: "path-glob",
+        level: Level::Warning,
+        text: "A path has a character that is read as it is, and that other programs read as a pattern.",
     },
     Rule {
         id: "path-normalized",
@@ -196,11 +206,13 @@ pub(super) fn of(tool: &Tool, capabilities: &Capabilities, names: &[&str], waiti
         contradicted(tool, capabilities),
         lowered(tool, capabilities),
         unchecked(tool),
+        of_grants("grant-shadowed"),
         of_grants("grant-unrequested"),
         wildcards(tool),
         of_grants("host-unmatchable"),
         quarantined(tool, waiting),
         similar(tool, names),
+        of_grants("path-glob"),
         of_grants("path-normalized"),
         of_grants("private-without-cidr"),
         of_grants("request-ungranted"),

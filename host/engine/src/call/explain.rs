@@ -13,6 +13,7 @@ use airlock_contract::tool::{Moment, Seen};
 use airlock_types::call::Call;
 use airlock_types::decision::{Reason, Ruling};
 use airlock_types::environment::ms;
+use airlock_types::grant::http::secret_texts;
 use airlock_types::hold::HoldRule;
 use airlock_types::plan::Plan;
 use airlock_types::reply::Failure;
@@ -81,7 +82,7 @@ fn explained(host: &Generation, call: &Call) -> Result<Explained, Failed> {
     // Copied out before the decision is consumed by `permitted`.
     let (ruling, reasons) = (decision.ruling(), decision.reasons().clone());
     let granted = called.tool.allowance.effective().http.iter();
-    let secrets = granted.filter_map(|access| access.allowed.secret_text()).collect();
+    let secrets = secret_texts(granted.map(|access| &access.allowed));
     let facts = facts(&called.tool);
     Ok(match permitted(&called.tool.name, decision) {
         Err(failed) => {

@@ -1,6 +1,7 @@
 //! Where the settings of tools and callers, and rules over tools, stand in a registry's file, for rules that are named to an operator.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -41,6 +42,30 @@ pub(super) fn places(source: &str) -> Places {
         }
     }
     places
+}
+
+/// Where a setting stands, by its name as in [`Places`]. `None` for one that is not written.
+pub(super) fn span(source: &str, name: &str) -> Option<Range<usize>> {
+    let table = DeTable::parse(source).ok()?;
+    let mut entries = table.get_ref().iter();
+    entries.find_map(|(key, value)| find(value, key.get_ref(), name))
+}
+
+/// The place of a setting within the value of this name.
+fn find(value: &Spanned<DeValue<'_>>, own: &str, name: &str) -> Option<Range<usize>> {
+    let rest = name.strip_prefix(own)?;
+    if rest.is_empty() {
+        return Some(value.span());
+    }
+    match value.get_ref() {
+        DeValue::Table(table) if rest.starts_with('.') => {
+            table.iter().find_map(|(key, value)| find(value, &format!("{own}.{}", key.get_ref()), name))
+        }
+        DeValue::Array(list) if rest.starts_with('[') => {
+            list.iter().enumerate().find_map(|(place, value)| find(value, &format!("{own}[{place}]"), name))
+        }
+        _ => None,
+    }
 }
 
 /// The text of a registry, with the places of the ends of its lines.
@@ -112,6 +137,13 @@ mod tests {
             assert_eq!(places.lines.get(name), Some(&line), "{name}");
         }
         assert_eq!(places.texts["tools.web.grants.http[1].host"], "b");
+        let written = |name: &str| span(source, name).map(|span| &source[span]);
+        assert_eq!(written("tools.web.grants.http[1]"), Some("{ host = \"b\" }"));
+        assert_eq!(written("callers.ann.grants.clock"), Some("true"));
+        for absent in ["tools.web.grants.http[2]", "tools.we", "tools.web.component.x", "tools.web.grants[0]"]
+        {
+            assert_eq!(written(absent), None, "{absent}");
+        }
     }
 
     #[test]

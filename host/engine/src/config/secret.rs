@@ -18,6 +18,7 @@ use super::{Config, ConfigFile, ToolConfig, paths};
 use airlock_types::diagnostic::Diagnostic;
 use airlock_types::grant::HttpGrant;
 use airlock_types::grant::http::secret::{INLINE, is_secret_name};
+use airlock_types::grant::http::secret_texts;
 use airlock_types::words::did_you_mean;
 
 /// How to write a secret, for hints.
@@ -174,9 +175,11 @@ fn uses(tool: &ToolConfig) -> impl Iterator<Item = &HttpGrant> {
 impl ConfigFile {
     /// Notes on the secrets: which grants add them to requests, and which of them no grant uses.
     pub fn secret_notes(&self) -> Vec<String> {
-        let used = self.config.secret_uses();
-        let used = used
-            .filter_map(|(key, grant)| Some(format!("`{}` sends {}", key.get_ref(), grant.secret_text()?)));
+        let used = self.config.tools.iter().flat_map(|(key, tool)| {
+            let granted = tool.grants.iter().flat_map(|grants| &grants.get_ref().http);
+            let texts = secret_texts(granted);
+            texts.into_iter().map(move |text| format!("`{}` sends {text}", key.get_ref()))
+        });
         let is_used = |name: &str| {
             self.config
                 .secret_uses()

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use super::PolicySource;
 use airlock_types::grant::http::{HostPattern, address};
@@ -44,15 +45,17 @@ impl fmt::Display for Lint {
     }
 }
 
-/// The entries of callers that leave something which none of these tools has.
-pub fn idle_callers<'t, T>(tools: impl Fn() -> T) -> Vec<Lint>
+/// The entries of callers that leave something which none of these tools has. `folder` makes a folder of the host, as
+/// written, what it is on this machine.
+pub fn idle_callers<'t, T>(tools: impl Fn() -> T, folder: impl Fn(&Path) -> PathBuf) -> Vec<Lint>
 where
     T: Iterator<Item = (&'t PolicySource, &'t Effective)>,
 {
     let Some((source, _)) = tools().next() else { return Vec::new() };
     let mut found = Vec::new();
     for (caller, narrowing) in &source.callers {
-        for (setting, one) in narrowing.parts() {
+        for (setting, mut one) in narrowing.parts() {
+            one.resolve(&folder);
             let is_idle = |(_, effective): (&PolicySource, &Effective)| {
                 effective.narrowed(&one).names().next().is_none()
             };
@@ -105,6 +108,9 @@ fn of_hosts(source: &PolicySource, table: &str, hosts: &[HttpGrant]) -> Vec<Lint
         let private = private(grant).filter(|_| table == GRANTS);
         found.extend(private.map(|message| of("private-without-cidr", message)));
         found.extend(wildcard(grant).map(|message| of("wildcard-without-reason", message)));
+        let earlier = hosts.iter().take(place);
+        found.extend(shadowed(grant, earlier).map(|message| of("grant-shadowed", message)));
+        found.extend(glob(grant).map(|message| of("path-glob", message)));
         found.extend(respelled(source, &setting, grant).map(|message| of("path-normalized", message)));
     }
     found
@@ -229,6 +235,33 @@ fn wildcard(grant: &HttpGrant) -> Option<String> {
     is_unexplained.then(|| {
         format!("`{}` is a wildcard without a `reason`: say why no list of hosts will do", grant.host)
     })
+}
+
+/// A grant whose requests another one admits first, with what that one has.
+fn shadowed<'g>(grant: &HttpGrant, mut earlier: impl Iterator<Item = &'g HttpGrant>) -> Option<String> {
+    let other = earlier.find(|earlier| grant.is_shadowed_by(earlier))?;
+    let what = match (&grant.secret, grant.secret == other.secret) {
+        (Some(secret), false) => format!("its secret `{}` is never sent", secret.name),
+        (None, false) => "its requests carry the secret of that one".to_owned(),
+        // The addresses of all grants that admit a request count together.
+        (_, true) if grant.addresses.iter().any(|network| !other.addresses.contains(network)) => return None,
+        (_, true) => "it counts only once that one has no request left".to_owned(),
+    };
+    Some(format!(
+        "each request of `{}` is one of the grant of `{}` before it, so that {what}: write the narrower one first, or one of them",
+        grant.extent(),
+        other.extent()
+    ))
+}
+
+/// A path with a character that other programs read as a pattern.
+fn glob(grant: &HttpGrant) -> Option<String> {
+    let path = grant.path.to_string();
+    let above = path.split('*').next().filter(|above| above.len() < path.len())?;
+    let above = above.rsplit_once('/').map_or("/", |(above, _)| if above.is_empty() { "/" } else { above });
+    Some(format!(
+        "the `*` in `path = \"{path}\"` is that character: `{above}` admits itself and all below it"
+    ))
 }
 
 /// A path that is written in another way than it is read.

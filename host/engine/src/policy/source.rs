@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use airlock_types::decision::Reason;
-use airlock_types::grant::{Asked, Denial, Grants, Lack, Narrowing, Refused, Requests, Why};
+use airlock_types::grant::{Access, Asked, Denial, Grants, Lack, Narrowing, Refused, Requests, Why};
 use mend::{Goes, Mend, beside, mend};
 
 use crate::config::{Day, Forms};
@@ -137,14 +137,26 @@ impl PolicySource {
         names.into_iter().chain([format!("{below}.grants"), below.to_owned()]).collect()
     }
 
-    /// What a guest meant that found no folder at all: the first one that its author asks for.
+    /// What a guest meant that found no folder at all: the first one that its author asks for. Of these the first one that
+    /// is granted: then it is the caller who may not have it.
     fn meant(&self, asked: &Asked, why: Why) -> Asked {
-        let first = self.asks.as_ref().and_then(|asks| asks.files.first());
-        match (asked, why, first) {
-            (Asked::Files(_, path), Why::NotGranted, Some(first)) if path == "/" => {
-                Asked::Files(first.access, first.path.clone())
-            }
-            _ => asked.clone(),
+        let Asked::Files(_, path) = asked else { return asked.clone() };
+        if path != "/" || why != Why::NotGranted {
+            return asked.clone();
+        }
+        let wanted = self.folders();
+        let reading = wanted.iter().map(|(_, path)| (Access::Read, path.clone()));
+        let folders = wanted.iter().cloned().chain(reading).map(|(access, path)| Asked::Files(access, path));
+        let folders: Vec<Asked> = folders.collect();
+        let granted = folders.iter().find(|asked| self.grants.admits(asked));
+        granted.or(folders.first()).unwrap_or(asked).clone()
+    }
+
+    /// The folders that its author asks for; without a contract those that are granted.
+    fn folders(&self) -> Vec<(Access, String)> {
+        match &self.asks {
+            Some(asks) => asks.files.iter().map(|asked| (asked.access, asked.path.clone())).collect(),
+            None => self.grants.files.iter().map(|grant| (grant.access, grant.guest.clone())).collect(),
         }
     }
 

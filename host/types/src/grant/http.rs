@@ -51,8 +51,7 @@ pub const UP_BYTES_MAX: u64 = 1 << 20;
 pub const DOWN_BYTES_MAX: u64 = 8 << 20;
 
 /// What is wrong with a network that is everywhere.
-const EVERYWHERE: &str =
-    "has a network with every address in `addresses`, which turns the check of addresses off";
+const EVERYWHERE: &str = "has every address in `addresses`, which turns the check of addresses off";
 
 /// How to write less.
 pub const EVERYWHERE_HINT: &str = "public addresses need no entry; write the network that the service is in, such as `10.0.0.0/8`, \
@@ -202,7 +201,7 @@ impl HttpGrant {
                 "has a bound of 0 bytes, with which every request fails",
                 "write at least 1 for `up_bytes_max` and `down_bytes_max`, or leave the grant out",
             )
-        } else if self.addresses.iter().any(Network::is_everywhere) {
+        } else if address::cover_a_family(&self.addresses) {
             (EVERYWHERE, EVERYWHERE_HINT)
         } else if self.port == Some(0) {
             ("has the port 0", "write the port of the service, or leave `port` out")
@@ -231,11 +230,29 @@ impl HttpGrant {
         }
     }
 
+    /// Whether another grant that comes before it admits each of its requests, so that none is left for it but those beyond
+    /// the other's bounds.
+    pub fn is_shadowed_by(&self, earlier: &HttpGrant) -> bool {
+        self.extent().is_within(&earlier.extent()) && self.headers.is_subset(&earlier.headers)
+    }
+
     /// What the host adds to requests under the grant, in words. Names the secret, never its value.
     pub fn secret_text(&self) -> Option<String> {
         let SecretUse { name, place, format: _ } = self.secret.as_ref()?;
         Some(format!("the secret `{name}` as {place} to `{}`", self.extent()))
     }
+}
+
+/// What the host adds to requests under these grants, each once. Without that of a grant which no request is under.
+pub fn secret_texts<'g>(grants: impl Iterator<Item = &'g HttpGrant>) -> Vec<String> {
+    let mut earlier: Vec<&HttpGrant> = Vec::new();
+    let mut texts: Vec<String> = Vec::new();
+    for grant in grants {
+        let is_new = !earlier.iter().any(|earlier| grant.is_shadowed_by(earlier));
+        texts.extend(grant.secret_text().filter(|text| is_new && !texts.contains(text)));
+        earlier.push(grant);
+    }
+    texts
 }
 
 /// A plain component does not say which hosts it wants, so it requests those that are granted.

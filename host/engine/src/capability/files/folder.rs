@@ -84,32 +84,38 @@ impl GrantError {
 pub(crate) fn resolve(
     grants: &mut [FilesGrant],
     base: &Path,
-    Reserved { private, own }: &Reserved,
-) -> Result<(), GrantError> {
-    for grant in grants.iter_mut() {
+    reserved: &Reserved,
+) -> Result<(), (usize, GrantError)> {
+    for (place, grant) in grants.iter_mut().enumerate() {
         let path = base.join(&grant.host);
         // Resolved once, here: a link that is replaced later does not move the grant.
         let found = path.canonicalize().and_then(|found| {
             if found.is_dir() { Ok(found) } else { Err(io::Error::other("it is not a folder")) }
         });
-        grant.host = found.map_err(|source| GrantError::Unusable { path, source })?;
+        grant.host = found.map_err(|source| (place, GrantError::Unusable { path, source }))?;
     }
-    for FilesGrant { host: folder, access, .. } in grants.iter() {
-        for (private, what) in private {
-            // By whole components of the path, in both directions: neither may lie in the other.
-            if folder.starts_with(private) || private.starts_with(folder) {
-                return Err(GrantError::Private { folder: folder.clone(), private: private.clone(), what });
-            }
-        }
-        if let Some(kernel) = mounts::of_kernel(folder) {
-            return Err(GrantError::Kernel { folder: folder.clone(), kernel });
-        }
-        match access {
-            Access::Read => {}
-            Access::ReadWrite => check_writable(folder, own)?,
+    let mut resolved = grants.iter().enumerate();
+    resolved.try_for_each(|(place, grant)| check(grant, reserved).map_err(|err| (place, err)))
+}
+
+/// Checks one resolved folder.
+fn check(
+    FilesGrant { host: folder, access, .. }: &FilesGrant,
+    Reserved { private, own }: &Reserved,
+) -> Result<(), GrantError> {
+    for (private, what) in private {
+        // By whole components of the path, in both directions: neither may lie in the other.
+        if folder.starts_with(private) || private.starts_with(folder) {
+            return Err(GrantError::Private { folder: folder.clone(), private: private.clone(), what });
         }
     }
-    Ok(())
+    if let Some(kernel) = mounts::of_kernel(folder) {
+        return Err(GrantError::Kernel { folder: folder.clone(), kernel });
+    }
+    match access {
+        Access::Read => Ok(()),
+        Access::ReadWrite => check_writable(folder, own),
+    }
 }
 
 fn check_writable(folder: &Path, own: &[(PathBuf, &'static str)]) -> Result<(), GrantError> {

@@ -75,6 +75,14 @@ impl Allotment {
         self.grants.get(&grant).is_some_and(|left| take(&left.requests, 1))
     }
 
+    /// Gives back a request of which nothing has left, with the bytes that were taken for it.
+    pub(super) fn give_back(&self, grant: usize, bytes: u64) {
+        if let Some(Left { requests, up_bytes, down_bytes: _ }) = self.grants.get(&grant) {
+            requests.fetch_add(1, Ordering::Relaxed);
+            up_bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
     /// Takes bytes to be sent.
     pub(super) fn take_up(&self, grant: usize, bytes: u64) -> bool {
         self.grants.get(&grant).is_some_and(|left| take(&left.up_bytes, bytes))

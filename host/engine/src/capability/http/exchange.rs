@@ -37,7 +37,10 @@ pub(crate) struct Traffic {
 /// The outgoing requests of a running attempt. Shared, since requests run beside the guest.
 #[derive(Debug, Default)]
 pub(super) struct Running {
+    /// Those that were admitted, which numbers them.
     requests: AtomicU64,
+    /// Those of them for which no connection was sought.
+    unsent: AtomicU64,
     up_bytes: AtomicU64,
     down_bytes: AtomicU64,
     noted: Mutex<Noted>,
@@ -64,7 +67,10 @@ impl Running {
 
     pub(super) fn traffic(&self) -> Traffic {
         Traffic {
-            requests: self.requests.load(Ordering::Relaxed),
+            requests: self
+                .requests
+                .load(Ordering::Relaxed)
+                .saturating_sub(self.unsent.load(Ordering::Relaxed)),
             up_bytes: self.up_bytes.load(Ordering::Relaxed),
             down_bytes: self.down_bytes.load(Ordering::Relaxed),
             noted: self.noted().clone(),
@@ -190,6 +196,14 @@ impl Exchange {
     /// Ends the attempt, whose response has the value of a secret.
     pub(super) fn halt(&self, found: &Echo) {
         self.running.halt.set(&found.secret);
+    }
+
+    /// Takes back that the request was sent, with these bytes: its host has no address that it may go to. Otherwise a tool
+    /// that tries again is told of a bound, and not of what is wrong.
+    pub(super) fn unsent(&self, bytes: u64) {
+        self.allotment.give_back(self.grant, bytes);
+        self.running.up_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.running.unsent.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts bytes to be sent. Returns whether they are within the bound.

@@ -70,7 +70,8 @@ impl Outgoing {
         self.accesses.iter().any(|access| grants(access, header))
     }
 
-    /// Admits a request under the first grant that allows it and has a request left.
+    /// Admits a request under the first grant that allows it and has a request left. One of another secret does not take
+    /// its place: the request would be that of another account.
     pub(super) fn admit(
         &mut self,
         (request, target): (Request<WasiBody>, Target),
@@ -99,6 +100,8 @@ impl Outgoing {
             return Err(NotAdmitted(Why::Header(header)));
         }
         let out_of_requests = NotAdmitted(Why::Bound("requests_max", None));
+        let secret = fitting.peek().and_then(|access| access.allowed.secret.clone());
+        let mut fitting = fitting.filter(|access| access.allowed.secret == secret);
         let admitting = fitting.find(|access| self.allotment.take_request(access.grant));
         let mut access = admitting.ok_or(out_of_requests)?.clone();
         // Of all grants that admit it: one that is listed before another one takes nothing from it. What is tried stays on
@@ -135,6 +138,7 @@ impl Outgoing {
             secret,
             sought,
             options: options.unwrap_or_default(),
+            head_bytes: bytes,
             exchange,
             upstream: self.upstream.clone(),
             environment: self.environment.clone(),

@@ -38,6 +38,8 @@ pub(super) struct Route {
     /// What its response is searched for.
     pub(super) sought: Option<Sought>,
     pub(super) options: RequestOptions,
+    /// Bytes of the request that were counted before it is sent.
+    pub(super) head_bytes: u64,
     pub(super) exchange: Arc<Exchange>,
     pub(super) upstream: Arc<Upstream>,
     pub(super) environment: SharedEnvironment,
@@ -59,7 +61,9 @@ impl Route {
         let Route { exchange, upstream, environment, options, secret, sought, .. } = self;
         let RequestOptions { connect_timeout, first_byte_timeout, between_bytes_timeout } = *options;
         let mut request = request.map(|body| Sent::new(body, exchange));
-        let keys = limited(environment, connect_timeout, self.keys()).await.ok_or(Error::DnsTimeout)??;
+        let found = limited(environment, connect_timeout, self.keys()).await;
+        let found = found.unwrap_or(Err(Error::DnsTimeout));
+        let keys = found.inspect_err(|_| exchange.unsent(self.head_bytes))?;
         if let Some(secret) = secret {
             // Not counted as sent: the count would tell its length.
             secret.attach(&mut request).ok_or(Error::HttpRequestDenied)?;

@@ -11,8 +11,8 @@ use crate::caller::ApproveAccess;
 use crate::config::{Config, ConfigFile};
 use airlock_types::caller::{ANONYMOUS, LOCAL};
 use airlock_types::diagnostic::Diagnostic;
-use airlock_types::grant::http::address::is_allowed;
-use airlock_types::grant::http::{EVERYWHERE_HINT, Network};
+use airlock_types::grant::http::EVERYWHERE_HINT;
+use airlock_types::grant::http::address::{cover_a_family, is_allowed};
 use airlock_types::hold::Approver;
 use airlock_types::words::did_you_mean;
 
@@ -145,9 +145,8 @@ fn sendable(config: &WebhookConfig) -> Result<(), (String, &'static str)> {
         let hint = "write the URL without user, password and fragment";
         return Err(("the URL of the webhook has parts that are not sent".to_owned(), hint));
     }
-    if allow.iter().any(Network::is_everywhere) {
-        let message =
-            "`allow` of the webhook has a network with every address, which turns the check of addresses off";
+    if cover_a_family(allow) {
+        let message = "`allow` of the webhook has every address, which turns the check of addresses off";
         return Err((message.to_owned(), EVERYWHERE_HINT));
     }
     // A name may lead elsewhere tomorrow.

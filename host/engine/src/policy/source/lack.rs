@@ -1,6 +1,6 @@
 //! The line that grants what a tool needs, beside what is there.
 
-use airlock_types::grant::{Access, FilesGrant, Grants, Narrowing, files, http, keyvalue, values};
+use airlock_types::grant::{Access, FilesGrant, Grants, HttpGrant, Narrowing, files, http, keyvalue, values};
 use toml::{Table, Value};
 
 use super::caller;
@@ -20,7 +20,8 @@ fn merged(alone: &str, grants: &Grants, of_caller: Option<&Narrowing>) -> Option
     match name.as_str() {
         http::NAME => {
             let entries = of_caller.map_or_else(|| http_lines(grants), |own| caller::lines(&own.http));
-            Some(in_list(http::NAME, entries, entry()?, None))
+            let reached = of_caller.is_none().then(|| at_addresses(value, grants)).flatten();
+            Some(in_list(http::NAME, entries, reached.or_else(entry)?, None))
         }
         files::NAME => Some(match (of_caller, same_folder(value, grants)) {
             (Some(own), _) => in_list(files::NAME, caller::lines(&own.files), entry()?, None),
@@ -39,6 +40,18 @@ fn merged(alone: &str, grants: &Grants, of_caller: Option<&Narrowing>) -> Option
         keyvalue::NAME => with_buckets(value, grants, of_caller),
         _ => None,
     }
+}
+
+/// The grant of a host that is asked for, with the addresses of another grant of it. `None` where there are none.
+fn at_addresses(asked: &Value, grants: &Grants) -> Option<String> {
+    let mut asked: HttpGrant = asked.as_array()?.first()?.clone().try_into().ok()?;
+    let others = grants.http.iter().filter(|grant| grant.host == asked.host);
+    for network in others.flat_map(|grant| &grant.addresses) {
+        if !asked.addresses.contains(network) {
+            asked.addresses.push(*network);
+        }
+    }
+    (!asked.addresses.is_empty()).then(|| asked.line())
 }
 
 /// The grant of a folder that is asked for, with its place, for writing: reading is what each has.
@@ -89,6 +102,12 @@ mod tests {
         let b = "grants.http = [{ host = \"b\" }]";
         check(json!({}), b, b);
         check(json!({"http": [{"host": "a"}]}), b, "grants.http = [{ host = \"a\" }, { host = \"b\" }]");
+        check(
+            json!({"http": [{"host": "b", "addresses": ["10.0.0.0/8"]}]}),
+            "grants.http = [{ host = \"b\", methods = [\"POST\"] }]",
+            "grants.http = [{ host = \"b\", addresses = [\"10.0.0.0/8\"] }, \
+             { host = \"b\", methods = [\"POST\"], addresses = [\"10.0.0.0/8\"] }]",
+        );
         check(
             json!({"files": [{"host": "d", "guest": "/d"}]}),
             "grants.files = [{ host = \"…\", guest = \"/e\" }]",

@@ -9,7 +9,7 @@ mod code;
 mod component;
 mod holds;
 mod notes;
-mod policy;
+pub(super) mod policy;
 mod record;
 mod reserved;
 pub(super) mod secrets;

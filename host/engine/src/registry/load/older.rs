@@ -29,8 +29,8 @@ pub(crate) fn may_stay(
     }
     let mut granted = config.grants.as_ref().map(|grants| grants.get_ref().clone()).unwrap_or_default();
     capability::resolve(&mut granted, file.folder(), &reserved(file, apart))
-        .map_err(|err| err.to_string())?;
-    if let Some(exposed) = secrets::exposed(file, &granted) {
+        .map_err(|(_, err)| err.to_string())?;
+    if let Some((_, exposed)) = secrets::exposed(file, &granted) {
         return Err(exposed);
     }
     if !capability::http::sent_to(&file.config, config).is_subset(&tool.sought) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use toml::Spanned;
 
+use super::entry::policy::real_folder;
 use super::{facts, fallback, holds, timing, verify};
 use crate::config::{ConfigFile, Fallback, ToolConfig};
 use crate::policy::idle_callers;
@@ -98,7 +99,8 @@ impl Tools {
             return;
         }
         let tools = || self.tools.values().map(|tool| (&*tool.source, tool.allowances.most().effective()));
-        let found = idle_callers(tools).into_iter().map(|found| found.to_string());
+        let found =
+            idle_callers(tools, |path| real_folder(file, path)).into_iter().map(|found| found.to_string());
         let found: Vec<String> = found.chain(self.idle_patterns(file)).collect();
         let key = file.config.tools.keys().next().map(|key| key.get_ref().clone()).unwrap_or_default();
         self.warnings.entry(key).or_default().extend(found);

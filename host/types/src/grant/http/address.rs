@@ -100,6 +100,12 @@ pub(in crate::grant) fn everywhere() -> Vec<Network> {
     ["0.0.0.0/0", "::/0"].iter().filter_map(|network| network.parse().ok()).map(Network).collect()
 }
 
+/// Whether these networks together have each address of a family, so that none of it would be checked any more.
+pub fn cover_a_family(networks: &[Network]) -> bool {
+    let whole = |range: &Range| matches!(range, (false, 0, V4_LAST) | (true, 0, u128::MAX));
+    ranges(networks.iter().map(|network| &network.0)).iter().any(whole)
+}
+
 /// ⊆: whether each address that these networks add is public or in one of the others.
 pub(super) fn is_within(networks: &[Network], others: &[Network]) -> bool {
     let covered = ranges(others.iter().map(|network| &network.0).chain(&RANGES.public));
@@ -111,6 +117,9 @@ pub(super) fn is_within(networks: &[Network], others: &[Network]) -> bool {
 
 /// Whether it is of IPv6, its first address and its last one.
 type Range = (bool, u128, u128);
+
+/// The last address of IPv4.
+const V4_LAST: u128 = u32::MAX as u128;
 
 /// Networks as ranges in order, of which no two touch.
 fn ranges<'n>(networks: impl Iterator<Item = &'n IpNet>) -> Vec<Range> {
@@ -179,11 +188,6 @@ pub enum NotANetwork {
 }
 
 impl Network {
-    /// Whether it has each address of its family, so that no address would be checked any more.
-    pub fn is_everywhere(&self) -> bool {
-        self.0.prefix_len() == 0
-    }
-
     /// Whether it has an address of this machine itself.
     pub(super) fn is_loopback(&self) -> bool {
         let ours = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];

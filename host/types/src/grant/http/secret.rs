@@ -76,7 +76,9 @@ enum Wrong {
     Name,
     #[error("`secret` has to say where the value goes: `header = \"authorization\"`, or `query = \"key\"`")]
     NoPlace,
-    #[error("`secret` has both a `header` and a `query`: write one; a second place takes a second grant")]
+    #[error(
+        "`secret` has both a `header` and a `query`: write the one that the service reads: a request carries its secret once"
+    )]
     TwoPlaces,
     // Not quoted: a value stands in the place of a name by mistake.
     #[error("`secret.header` is not the name of a header: write it without a colon, such as `authorization`")]

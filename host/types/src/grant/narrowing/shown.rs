@@ -2,7 +2,7 @@
 
 use super::super::http::{GuestHeader, Network, address};
 use super::super::{keyvalue, written};
-use super::{BOUND_TOP, FilesNarrowing, Keys, Narrowing};
+use super::{BOUND_TOP, Keys, Narrowing};
 
 /// An entry without the parts that bound nothing, which a registry leaves out.
 pub(super) fn without_tops(line: &str) -> String {
@@ -36,14 +36,12 @@ impl Narrowing {
         left.map(|(name, value)| format!("grants.{name} = {value}")).collect()
     }
 
-    /// Each part as an entry of its own, with its name: what one of them leaves can be looked at alone. A folder of the host
-    /// is left out, since tools have it as it is on this machine.
+    /// Each part as an entry of its own, with its name: what one of them leaves can be looked at alone.
     pub fn parts(&self) -> Vec<(String, Narrowing)> {
         let Narrowing { files, http, keyvalue, config, env, clock, random, custom } = self;
         let none = Narrowing::default;
         let files = files.iter().enumerate().map(|(place, one)| {
-            let one = FilesNarrowing { host: None, ..one.clone() };
-            (format!("grants.files[{place}]"), Narrowing { files: vec![one], ..none() })
+            (format!("grants.files[{place}]"), Narrowing { files: vec![one.clone()], ..none() })
         });
         let http = http.iter().enumerate().map(|(place, one)| {
             (format!("grants.http[{place}]"), Narrowing { http: vec![one.clone()], ..none() })

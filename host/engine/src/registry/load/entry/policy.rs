@@ -4,13 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::reserved::reserved;
 use super::{Entry, secrets};
 use crate::capability;
-use crate::config::ReportConfig;
+use crate::config::{ConfigFile, ReportConfig};
 use crate::policy::{Allowances, PolicySource, Sides};
 use airlock_contract::component::ComponentInfo;
 use airlock_contract::manifest::Manifest;
@@ -18,33 +18,46 @@ use airlock_types::diagnostic::Diagnostics;
 use airlock_types::grant::{Grants, Narrowing, Requests};
 use airlock_types::limit::Limits;
 
+/// A folder of the host that a caller's entry names, as it is on this machine, like those of the grants of tools. What is
+/// not there is in no granted folder either.
+pub(in crate::registry::load) fn real_folder(file: &ConfigFile, written: &Path) -> PathBuf {
+    let path = file.folder().join(written);
+    path.canonicalize().unwrap_or(path)
+}
+
 impl Entry {
     /// The operator's grants, checked against this machine and this host.
     pub(super) fn grants(&self) -> Result<Grants, Diagnostics> {
         let Some(spanned) = &self.config.grants else { return Ok(Grants::default()) };
-        self.resolved(spanned.get_ref(), spanned.span())
+        self.resolved(spanned.get_ref(), spanned.span(), "grants")
     }
 
     /// The grants that are tried, checked in the same way, with those that are granted. `None` where nothing is tried.
     fn tried(&self, grants: &Grants) -> Result<Option<(u64, Grants)>, Diagnostics> {
         let Some(report) = &self.config.report else { return Ok(None) };
         let ReportConfig { until, grants: more, .. } = report.get_ref();
-        let more = self.resolved(more, report.span())?;
+        let more = self.resolved(more, report.span(), "report.grants")?;
         Ok(Some((until.begins_ms(), grants.with(&more))))
     }
 
-    fn resolved(&self, grants: &Grants, span: Range<usize>) -> Result<Grants, Diagnostics> {
-        let problem = |message: String, hint: Option<&str>| {
+    /// Grants that stand in this table of the entry, and at this place.
+    fn resolved(&self, grants: &Grants, span: Range<usize>, table: &str) -> Result<Grants, Diagnostics> {
+        // The grant itself, where it can be told from the others.
+        let place = |setting: &str| {
+            let name = format!("tools.{}.{table}.{setting}", self.key.get_ref());
+            self.file.span_of(&name).unwrap_or_else(|| span.clone())
+        };
+        let problem = |setting: &str, message: String, hint: Option<&str>| {
             let hint = hint.map(str::to_owned);
-            Diagnostics::from(self.file.error(span.clone(), message, "in these grants", hint))
+            Diagnostics::from(self.file.error(place(setting), message, "in these grants", hint))
         };
         let mut grants = grants.clone();
         capability::resolve(&mut grants, self.file.folder(), &reserved(&self.file, self.apart.as_deref()))
-            .map_err(|err| problem(err.to_string(), err.hint()))?;
-        secrets::check(self, span.clone(), &grants)?;
+            .map_err(|(setting, err)| problem(&setting, err.to_string(), err.hint()))?;
+        secrets::check(self, place, &grants)?;
         match self.capabilities.unregistered(grants.custom.keys()) {
             Some(message) => {
-                Err(problem(message, Some("the program that embeds the host adds capabilities")))
+                Err(problem("custom", message, Some("the program that embeds the host adds capabilities")))
             }
             None => Ok(grants),
         }
@@ -63,9 +76,7 @@ impl Entry {
         let tried = tried.as_ref().map(|(until, requests, grants)| (*until, Sides { requests, grants }));
         let resolved = |written: Arc<Narrowing>| {
             let mut resolved = Narrowing::clone(&written);
-            // As for the grants of tools. What is not there is in no granted folder either.
-            let folder = |path: &Path| self.file.folder().join(path);
-            resolved.resolve(|path| folder(path).canonicalize().unwrap_or_else(|_| folder(path)));
+            resolved.resolve(|path| real_folder(&self.file, path));
             (written, resolved)
         };
         let callers = self.callers().into_iter().map(|(name, written)| (name, resolved(written))).collect();

@@ -54,7 +54,8 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
         let mut tools = manifest.bind(&component.info.functions)?;
         for function in &component.info.functions {
             let none = Default::default();
-            let docs = said_of(function, &component.info.functions, &docs).unwrap_or(&none);
+            let docs =
+                said_of(function, &component.info.functions, |address| docs.get(address)).unwrap_or(&none);
             let said_of = tools.remove(&function.address()).unwrap_or_default();
             Contract::of(&manifest, function, said_of, docs)?;
         }

@@ -157,6 +157,7 @@ impl Checks {
                     .compile(function, scope)?,
             );
         }
+        checks.shrink_to_fit();
         let may_escalate = checks.iter().any(|one| one.declared == Some(Verdict::Escalate));
         Ok(Checks { list: checks, stated: Vec::new(), may_escalate })
     }

@@ -1,8 +1,12 @@
 //! A JSON value that is kept and seldom looked at: a map of `serde_json` takes some 600 bytes for its first field.
 //!
-//! Owns the form in memory alone. Values come back as they were, numbers to the last bit, which text would not promise.
+//! Owns the forms in memory alone. Values come back as they were, numbers to the last bit, which text would not promise.
 
+use litemap::LiteMap;
 use serde_json::{Number, Value};
+
+/// Texts of an author by what they are about. Kept for each tool, most of which have few.
+pub type Texts = LiteMap<String, String>;
 
 /// A JSON value in little memory.
 #[derive(Clone, Debug, PartialEq)]

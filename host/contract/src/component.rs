@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
+pub use super::compact::Texts;
 use super::ty::{FunctionTy, TypeBudget};
 
 /// Size in bytes of the largest description, as JSON: the largest embedded contract, with names and types beside it.
@@ -41,7 +43,8 @@ pub struct ComponentInfo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsupported: Option<String>,
     /// Documentation by the address of the function. Text of the author of the component: untrusted.
-    pub docs: BTreeMap<String, FunctionDocs>,
+    #[serde(with = "fitting")]
+    pub docs: LiteMap<String, FunctionDocs>,
 }
 
 /// The memory and tables that an instance has before any of its code runs. A smaller limit can never be satisfied.
@@ -71,7 +74,7 @@ pub struct Problem {
 impl ComponentInfo {
     /// What the author wrote about a function.
     pub fn docs_of(&self, function: &Function) -> Option<&FunctionDocs> {
-        said_of(function, &self.functions, &self.docs)
+        said_of(function, &self.functions, |address| self.docs.get(address))
     }
 
     /// Whether the component imports no function. Then its arguments are the only input of an attempt.
@@ -152,12 +155,12 @@ impl Function {
     }
 }
 
-/// The entry of a function in a map by address. A key without version or interface counts only if it addresses no other
+/// The entry of a function in a map by address, of which `entry` finds one. A key without version or interface counts only if it addresses no other
 /// function.
 pub fn said_of<'m, T>(
     function: &Function,
     all: &[Function],
-    by_address: &'m BTreeMap<String, T>,
+    entry: impl Fn(&str) -> Option<&'m T>,
 ) -> Option<&'m T> {
     let is_alone = |text: &str| all.iter().filter(|other| other.is_addressed_by(text)).count() == 1;
     let address = function.address();
@@ -165,10 +168,10 @@ pub fn said_of<'m, T>(
         (Some((interface, _)), Some((_, name))) => format!("{interface}#{name}"),
         _ => String::new(),
     };
-    let exact = by_address.get(&address);
+    let exact = entry(&address);
     let shorter = || [unversioned.as_str(), &function.name].into_iter().filter(|text| is_alone(text));
     // From the most exact key to the shortest.
-    exact.or_else(|| shorter().find_map(|text| by_address.get(text)))
+    exact.or_else(|| shorter().find_map(&entry))
 }
 
 /// Finds the one function that a text addresses.
@@ -211,6 +214,30 @@ pub struct Import {
     pub functions: BTreeMap<String, Option<FunctionTy>>,
 }
 
+/// The stored form of a map that takes no more room than it needs: that of a map, also where it is empty.
+mod fitting {
+    use std::collections::BTreeMap;
+
+    use litemap::LiteMap;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer, V: Serialize>(
+        map: &LiteMap<String, V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(map.iter())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>, V: Deserialize<'de>>(
+        deserializer: D,
+    ) -> Result<LiteMap<String, V>, D::Error> {
+        // Sorted first: putting the entries of a hostile one into their places one by one would take a time that grows
+        // with the square of their number.
+        let entries: Vec<(String, V)> = BTreeMap::deserialize(deserializer)?.into_iter().collect();
+        Ok(LiteMap::from_sorted_store_unchecked(entries))
+    }
+}
+
 /// What an author wrote about a function.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -218,12 +245,31 @@ pub struct FunctionDocs {
     /// About the function.
     pub function: Option<String>,
     /// About places in the arguments, by path (`period`, `rows[].price`).
-    #[serde(default)]
-    pub args: BTreeMap<String, String>,
+    #[serde(default, with = "fitting")]
+    pub args: Texts,
     /// About places in the result, by path. The empty path is the whole result.
-    #[serde(default)]
-    pub result: BTreeMap<String, String>,
+    #[serde(default, with = "fitting")]
+    pub result: Texts,
     /// About the cases by which it can fail: those of its error type, and of a result that has cases.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
-    pub errors: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "LiteMap::is_empty", default, with = "fitting")]
+    pub errors: Texts,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_found_in_whatever_order_they_are_written() {
+        let written = r#"{"function": null, "args": {"c": "3", "a": "1", "b": "2"}}"#;
+        let docs: FunctionDocs = serde_json::from_str(written).unwrap();
+        assert_eq!(
+            ["a", "b", "c"].map(|name| docs.args.get(name).map(String::as_str)),
+            [Some("1"), Some("2"), Some("3")]
+        );
+        assert_eq!(
+            serde_json::to_string(&docs).unwrap(),
+            r#"{"function":null,"args":{"a":"1","b":"2","c":"3"},"result":{}}"#
+        );
+    }
 }

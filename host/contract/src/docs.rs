@@ -86,21 +86,24 @@ struct Walk<'s> {
 
 impl Walk<'_> {
     fn add(&mut self, name: String, function: &Function) -> Result<(), DocsError> {
-        let mut found = FunctionDocs { function: text(&function.docs), ..FunctionDocs::default() };
+        let (mut args, mut of_result) = (BTreeMap::new(), BTreeMap::new());
+        let mut errors = BTreeMap::new();
         for param in &function.params {
             let said = self.comment_of(param);
-            self.place(&param.ty, &snake(&param.name), said, &mut found.args)?;
+            self.place(&param.ty, &snake(&param.name), said, &mut args)?;
         }
         if let Some(result) = &function.result {
             // Agents see the payload of `ok`. Errors are not results.
             let (ok, error) = parts(&self.source.resolve, result);
-            self.place(&ok, "", None, &mut found.result)?;
+            self.place(&ok, "", None, &mut of_result)?;
             // The error's cases last: a result's cases fail only where the contract says so.
             for ty in [Some(ok), error].into_iter().flatten() {
-                found.errors.extend(error_cases(&self.source.resolve, &ty));
+                errors.extend(error_cases(&self.source.resolve, &ty));
             }
         }
-        self.docs.insert(name, found);
+        let function = text(&function.docs);
+        let [args, result, errors] = [args, of_result, errors].map(|found| found.into_iter().collect());
+        self.docs.insert(name, FunctionDocs { function, args, result, errors });
         Ok(())
     }
 

@@ -46,7 +46,7 @@ impl Parts {
         let mut functions = BTreeMap::new();
         for function in &info.functions {
             let said = tools.remove(&function.address()).unwrap_or_default();
-            let docs = said_of(function, &info.functions, &info.docs).unwrap_or(&none);
+            let docs = said_of(function, &info.functions, |address| info.docs.get(address)).unwrap_or(&none);
             let contract = Contract::of(&manifest, function, said, docs)?;
             functions.insert(function.full_address(), read(&contract));
         }
@@ -87,7 +87,35 @@ fn read(contract: &Contract) -> Value {
         "input_schema": contract.input_schema(),
         "result_schema": contract.result_schema(),
         "errors": contract.shape.error_ty().map(ToString::to_string),
-        "error_docs": contract.errors.docs,
+        "error_docs": contract.errors.docs.iter().collect::<BTreeMap<_, _>>(),
         "examples": contract.examples,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Signatures and locks that exist hold these digests: a change of the form of any part breaks all of them.
+    #[test]
+    fn the_digests_of_a_component_stay_what_they_were() {
+        let info: ComponentInfo = serde_json::from_value(json!({
+            "functions": [{
+                "interface": null,
+                "name": "add",
+                "ty": {"params": [{"name": "a", "ty": "s32"}], "result": {"list": "string"}},
+            }],
+            "hidden": [],
+            "imports": [],
+            "contract": null,
+            "docs": {},
+        }))
+        .unwrap();
+        let Parts { wit, surface, contract, requests: _ } = Parts::of(&info).unwrap();
+        let short = |digest: &str| digest[..16].to_owned();
+        assert_eq!(
+            (short(&wit), short(&surface), contract),
+            ("cf517c6e3b3c61ec".into(), "783651d71a69e6d8".into(), None)
+        );
+    }
 }

@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 
 use super::answer::{ErrorCases, Shape};
 use super::compact::Compact;
-use super::component::{Function, FunctionDocs};
+use super::component::{Function, FunctionDocs, Texts};
 use super::confidential::Confidential;
 use super::expression::{Expression, Scope};
 use super::facts::FactRules;
@@ -293,7 +293,7 @@ fn whole(reason: String) -> ContractError {
 }
 
 /// The doc comments of error cases, bounded like every text of an author that agents are shown.
-fn error_docs(docs: &FunctionDocs) -> BTreeMap<String, String> {
+fn error_docs(docs: &FunctionDocs) -> Texts {
     docs.errors.iter().map(|(name, doc)| (name.clone(), clean(doc, NOTE_CHARS_MAX))).collect()
 }
 
@@ -330,5 +330,7 @@ fn plain_checks(function: &Function, shape: &Shape) -> Result<Checks, ContractEr
 
 /// Text of an author without characters that could hide something, cut to a number of characters. Line breaks are kept.
 pub fn clean(text: &str, chars_max: usize) -> String {
-    shorten::clean_lines(text).chars().take(chars_max).collect()
+    let mut clean: String = shorten::clean_lines(text).chars().take(chars_max).collect();
+    clean.shrink_to_fit();
+    clean
 }

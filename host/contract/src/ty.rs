@@ -9,7 +9,7 @@ mod budget;
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 pub use budget::{TYPE_BYTES_MAX, TYPE_DEPTH_MAX, TYPE_NODES_MAX, TypeBudget, TypeBudgetError};
 
@@ -54,19 +54,19 @@ pub enum Ty {
     /// `map<K, V>`
     Map(Box<Ty>, Box<Ty>),
     /// `record`, fields in declared order
-    Record(Vec<Field>),
+    Record(#[serde(deserialize_with = "fitting")] Vec<Field>),
     /// `tuple`
-    Tuple(Vec<Ty>),
+    Tuple(#[serde(deserialize_with = "fitting")] Vec<Ty>),
     /// `variant`, cases in declared order
-    Variant(Vec<Case>),
+    Variant(#[serde(deserialize_with = "fitting")] Vec<Case>),
     /// `enum`
-    Enum(Vec<String>),
+    Enum(#[serde(deserialize_with = "fitting")] Vec<String>),
     /// `option<T>`
     Option(Box<Ty>),
     /// `result<T, E>`
     Result(Option<Box<Ty>>, Option<Box<Ty>>),
     /// `flags`
-    Flags(Vec<String>),
+    Flags(#[serde(deserialize_with = "fitting")] Vec<String>),
 }
 
 /// A field of a record, or a parameter of a function.
@@ -91,9 +91,17 @@ pub struct Case {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FunctionTy {
     /// The parameters in declared order.
+    #[serde(deserialize_with = "fitting")]
     pub params: Vec<Field>,
     /// The result's type. `None` for a function that returns nothing.
     pub result: Option<Ty>,
+}
+
+/// Reads a list that takes no more room than it needs: types are kept for each tool, and most lists of them are short.
+fn fitting<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    let mut list = Vec::deserialize(deserializer)?;
+    list.shrink_to_fit();
+    Ok(list)
 }
 
 impl Ty {

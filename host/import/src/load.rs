@@ -83,7 +83,7 @@ pub fn load_named(wit: &str, (contract, name): (&str, &str)) -> Result<Vec<Loade
     let mut loaded = Vec::new();
     for function in &functions {
         let none = Default::default();
-        let docs = said_of(function, &functions, &docs).unwrap_or(&none);
+        let docs = said_of(function, &functions, |address| docs.get(address)).unwrap_or(&none);
         let author = said.remove(&function.address()).unwrap_or_default();
         let contract =
             Contract::of(&manifest, function, author, docs).map_err(|err| refused(err.render(false)))?;

@@ -1,8 +1,7 @@
 //! What a contract states about the cases by which a tool fails.
 
-use std::collections::BTreeMap;
-
 use crate::Val;
+use crate::compact::Texts;
 
 /// The cases by which a tool fails, by name, and what its author says about them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,7 +13,7 @@ pub struct ErrorCases {
     /// Cases of the result that are failures, not values.
     pub failures: Vec<String>,
     /// The doc comments of cases.
-    pub docs: BTreeMap<String, String>,
+    pub docs: Texts,
 }
 
 impl ErrorCases {

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use litemap::LiteMap;
 use serde_json::{Map, Value};
 
 use super::calendar::Form;
@@ -28,7 +29,7 @@ pub struct Bounds {
 
 /// What is stated, by place.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Places(BTreeMap<Path, Bound>);
+pub(super) struct Places(LiteMap<Path, Bound>);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Bound {

@@ -234,6 +234,8 @@ impl Bind<'_> {
                 break;
             }
         }
+        // Kept for each tool, and most have one or two.
+        requires.shrink_to_fit();
         requires
     }
 

@@ -1,12 +1,11 @@
 //! Compares the error cases that a contract names with the function's type.
 
-use std::collections::BTreeMap;
-
 use toml::Spanned;
 
 use super::Manifest;
 use super::bound::Problems;
 use crate::answer::{ErrorCases, Shape, failure_ty};
+use crate::component::Texts;
 use crate::ty::Ty;
 use airlock_types::words::{GOT_CHARS_MAX, one_line};
 
@@ -63,7 +62,7 @@ pub(super) fn cases(
         transient: texts(transient),
         caller_errors: texts(caller_errors),
         failures: texts(failures),
-        docs: BTreeMap::new(),
+        docs: Texts::default(),
     }
 }
 

@@ -221,7 +221,10 @@ fn doc_comments_of_cases_have_the_published_values() {
     let bound = crate::manifest::Manifest::parse(TEXT, "contract.toml").and_then(|it| it.bind(&functions));
     let author = bound.unwrap().remove(&functions[0].address()).unwrap();
     let said = "The class.\n- economy: at the back\n- business-plus: in front";
-    let docs = FunctionDocs { args: [("cabin".into(), said.into())].into(), ..FunctionDocs::default() };
+    let docs = FunctionDocs {
+        args: [("cabin".into(), said.into())].into_iter().collect(),
+        ..FunctionDocs::default()
+    };
     let contract = Contract::prepare(&functions[0], author, &docs).unwrap();
     let shown = "The class.\n- economy: at the back\n- business plus: in front";
     assert_eq!(contract.input_schema()["properties"]["cabin"]["description"], shown);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{ContractError, Keywords, clean, published, undescribed};
 use crate::answer::Shape;
-use crate::component::{Function, FunctionDocs};
+use crate::component::{Function, FunctionDocs, Texts};
 use crate::manifest::{Part, ToolContract};
 use crate::path::Path;
 use crate::published::{Form, Published, publish, spoken};
@@ -38,7 +38,7 @@ pub(super) fn of(
 ) -> Result<Schemas, ContractError> {
     let (params, ty) = (&function.ty.params, shape.value_ty());
     let names = names(&author.published);
-    let spoken = |docs: &BTreeMap<String, String>| {
+    let spoken = |docs: &Texts| {
         docs.iter().map(|(path, text)| (path.clone(), spoken(text, &names))).collect::<BTreeMap<_, _>>()
     };
     let (args, result) = (spoken(&docs.args), spoken(&docs.result));

@@ -49,6 +49,8 @@ impl Allowances {
         let usual = OfCallers::new(usual, None, limits, callers, &mut forms);
         let reported = reported
             .map(|(until, sides)| (until, OfCallers::new(sides, Some(&usual), limits, callers, &mut forms)));
+        // Kept for each tool, and most have one.
+        forms.shrink_to_fit();
         Allowances { usual, reported, forms }
     }
 

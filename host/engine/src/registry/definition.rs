@@ -247,7 +247,7 @@ impl Terms {
             transient,
             caller_errors,
             failures,
-            error_docs: docs,
+            error_docs: docs.into_iter().collect(),
             examples: tool.contract.examples.clone(),
             verify: tool.contract.verify.clone(),
             confidential: tool.contract.confidential.fields(),

@@ -64,7 +64,7 @@ fn a_published_name_in_an_expression_is_told_from_the_one_it_has_there() {
 fn doc_comments_name_fields_as_they_are_published_and_units_follow_sentences() {
     let docs = FunctionDocs {
         function: Some("Books for `departure-date`.".into()),
-        args: [("weight".to_owned(), "Of all bags after `departure_date`.".to_owned())].into(),
+        args: [("weight".to_owned(), "Of all bags after `departure_date`.".to_owned())].into_iter().collect(),
         ..FunctionDocs::default()
     };
     let text = "[tool.book-flight.args.departure_date]\nname = \"departureDate\"\n\

@@ -44,7 +44,10 @@ impl Sections {
             .functions
             .iter()
             .filter_map(|function| {
-                Some((function.address(), said_of(function, &info.functions, &docs)?.clone()))
+                Some((
+                    function.address(),
+                    said_of(function, &info.functions, |address| docs.get(address))?.clone(),
+                ))
             })
             .collect();
         info.contract = contract;

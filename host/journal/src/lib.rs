@@ -49,6 +49,7 @@ pub use open::{Interrupted, OpenCall};
 use retention::{By, Pruned, Rules};
 use sqlite::Sqlite;
 pub use standing::Standing;
+pub use store::REWRITE_BYTES_MAX;
 
 /// Bound of [`Journal::memory`] in bytes: about ten thousand calls.
 const MEMORY_BYTES_MAX: u64 = 64 << 20;
@@ -291,6 +292,18 @@ impl Journal {
         match &self.sink {
             Sink::Sqlite(sqlite) => sqlite.prune(rules, by, now_unix_ms),
             Sink::Memory(memory) => memory.prune(rules, by, now_unix_ms),
+        }
+    }
+
+    /// Rewrites the file of a journal, so that no copy of what was erased is left in it: [`Journal::prune`] does so up to
+    /// [`REWRITE_BYTES_MAX`]. Blocks, and takes as much room again. Records wait, and calls with effects may be refused.
+    ///
+    /// # Errors
+    /// Fails when the journal cannot be written.
+    pub fn rewrite(&self) -> Result<(), JournalError> {
+        match &self.sink {
+            Sink::Sqlite(sqlite) => sqlite.rewrite(),
+            Sink::Memory(_) => Ok(()),
         }
     }
 

@@ -18,7 +18,7 @@ use crate::listing::{Filter, Listed, Tail};
 use crate::log::Tiles;
 use crate::queue::Message;
 use crate::retention::{By, Keep, Pruned, Rules};
-use crate::store::{self, Fault, NotGraded, Step, Store, StoreError};
+use crate::store::{self, Fault, NotGraded, REWRITE_BYTES_MAX, Step, Store, StoreError};
 use crate::writer::Writer;
 use crate::{JournalError, JournalView, OpenCall, owner};
 use airlock_types::record::Record;
@@ -162,10 +162,24 @@ impl Sqlite {
             tool = store::next_tool(store.connection(), &name).map_err(failed)?;
         }
         if !pruning.pruned.is_none() {
+            if let Err(err) = until_free(|| store.rewrite(REWRITE_BYTES_MAX)) {
+                tracing::warn!(
+                    "the journal cannot be rewritten, so that copies of what was erased may be left: {err}"
+                );
+            }
             // What was erased is also in the log until it restarts. A reader that pins the log ends some time.
             let _ = store.fold(0);
         }
         Ok(pruning.pruned)
+    }
+
+    /// Rewrites the database, whatever its size, with nothing in the free space of its pages. Records wait meanwhile.
+    pub(super) fn rewrite(&self) -> Result<(), JournalError> {
+        let failed = |err: StoreError| JournalError::Write(err.to_string());
+        let store = self.beside.open(&self.path).map_err(JournalError::Write)?;
+        store.overwrite_removed().map_err(failed)?;
+        until_free(|| store.rewrite(u64::MAX)).map_err(failed)?;
+        store.fold(0).map_err(failed)
     }
 
     /// Appends a grade to a call. Over a connection of its own, as no call waits for it.
@@ -222,16 +236,21 @@ struct Pruning {
     now_unix_ms: u64,
 }
 
+/// Tries again while others hold the database.
+fn until_free<T>(mut work: impl FnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let mut busy = 0;
+    loop {
+        match work() {
+            Err(err) if err.fault() == Fault::Busy && busy < BUSY_MAX => busy += 1,
+            done => return done,
+        }
+    }
+}
+
 impl Pruning {
     /// One step for one tool. Returns whether there is more to do.
     fn step(&mut self, store: &mut Store, tool: &str, keep: Keep) -> Result<bool, StoreError> {
-        let mut busy = 0;
-        loop {
-            match self.try_step(store, tool, keep) {
-                Err(err) if err.fault() == Fault::Busy && busy < BUSY_MAX => busy += 1,
-                done => return done,
-            }
-        }
+        until_free(|| self.try_step(store, tool, keep))
     }
 
     fn try_step(&mut self, store: &mut Store, tool: &str, keep: Keep) -> Result<bool, StoreError> {

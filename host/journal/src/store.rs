@@ -45,6 +45,7 @@ pub(super) use listing::{follow, list, newest};
 pub(super) use prune::{Step, index, next_tool, step, tell};
 pub(crate) use schema::log_ahead;
 pub(super) use seal::seal;
+pub use size::REWRITE_BYTES_MAX;
 pub(super) use size::{SizeCheck, bytes_of, make as make_room};
 use trouble::explained;
 pub(super) use written::Sealing;
@@ -183,6 +184,8 @@ impl Store {
         // power failure.
         connection.pragma_update(None, "synchronous", "FULL").map_err(text)?;
         connection.pragma_update(None, "journal_size_limit", WAL_BYTES.cast_signed()).map_err(text)?;
+        // What is removed is overwritten where its page is written anyway: an intent has the arguments of its call.
+        connection.pragma_update(None, "secure_delete", "FAST").map_err(text)?;
         connection.busy_timeout(BUSY).map_err(text)?;
         let mut store =
             Store { connection, wal: beside(&path, "-wal"), shm: beside(&path, "-shm"), path, files: None };

@@ -7,6 +7,7 @@ use crate::{Ended, open};
 use airlock::config::ConfigFile;
 use airlock::environment::World;
 use airlock_journal::retention::{By, Pruned};
+use airlock_journal::{Journal, REWRITE_BYTES_MAX};
 use airlock_types::environment::{Environment as _, ms};
 use airlock_types::words::count;
 
@@ -14,11 +15,24 @@ use airlock_types::words::count;
 const NO_RULES: &str = "nothing is erased or removed: the registry sets no `journal.keep`, no `journal.keep_payloads` and no \
                         `journal` of a tool";
 
+/// Said where the file is too large to be rewritten unasked.
+const NOT_REWRITTEN: &str = "note: copies of what was erased may be left in the free space of the file, which is too large to be rewritten \
+                             unasked: `airlock journal prune --rewrite` does it, takes as much room again, and records wait meanwhile";
+
+/// Whether the file of a journal is larger than what is rewritten unasked.
+fn is_large(journal: &Journal) -> bool {
+    let bytes = journal.path().and_then(|path| path.metadata().ok()).map_or(0, |found| found.len());
+    bytes > REWRITE_BYTES_MAX
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Print one JSON document
     #[arg(long)]
     json: bool,
+    /// Rewrite the file of the journal, so that no copy of what was erased is left in it; records wait meanwhile
+    #[arg(long)]
+    rewrite: bool,
 }
 
 pub(crate) fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
@@ -30,6 +44,11 @@ pub(crate) fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     let journal = open::journal(&file)?;
     let now_unix_ms = ms(World::new().wall());
     let pruned = journal.prune(&|tool| rules.of(tool), By::Command, now_unix_ms)?;
+    if args.rewrite {
+        journal.rewrite()?;
+    } else if !pruned.is_none() && is_large(&journal) {
+        printer.note(NOT_REWRITTEN);
+    }
     if args.json {
         printer.json(&pruned)?;
         return Ok(0);

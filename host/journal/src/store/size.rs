@@ -82,7 +82,28 @@ fn number(connection: &Connection, pragma: &str) -> rusqlite::Result<u64> {
     Ok(value.unsigned_abs())
 }
 
+/// Largest database that is rewritten whenever something was erased: it takes as much memory, and a second in which
+/// records wait.
+pub const REWRITE_BYTES_MAX: u64 = 64 << 20;
+
 impl Store {
+    /// Rewrites a database of at most this size, so that nothing of what was erased is left in the free space of its pages:
+    /// where SQLite moves a row from one page to another, the first keeps a copy, whatever `secure_delete` says. Returns
+    /// whether it did.
+    pub(crate) fn rewrite(&self, bytes_max: u64) -> Result<bool, StoreError> {
+        let connection = self.connection();
+        let bytes = number(connection, "page_count")? * number(connection, "page_size")?;
+        if bytes > bytes_max {
+            return Ok(false);
+        }
+        // A confined process writes no files elsewhere.
+        let place = if bytes <= REWRITE_BYTES_MAX { "MEMORY" } else { "FILE" };
+        connection.pragma_update(None, "temp_store", place)?;
+        // Row ids stay: each table has an integer key, or an index.
+        connection.execute_batch("VACUUM")?;
+        Ok(true)
+    }
+
     /// One step toward a lowered bound: removes rows, then returns free pages. With `probe`, it always writes
     /// something, to test whether the database can be written again.
     pub(crate) fn tend(&mut self, bytes_max: u64, probe: bool) -> Result<SizeCheck, StoreError> {

@@ -187,3 +187,77 @@ async fn what_the_log_keeps_for_good_does_not_fill_a_small_journal() {
     assert_eq!(verified.faults, []);
     assert_eq!(verified.removed, leaves.unsigned_abs());
 }
+
+/// Whether the files of a journal have this text anywhere.
+fn is_left(folder: &Path, text: &str) -> bool {
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut contents = files.filter(|path| path.is_file()).map(|path| std::fs::read(path).unwrap());
+    contents.any(|bytes| bytes.windows(text.len()).any(|found| found == text.as_bytes()))
+}
+
+#[tokio::test]
+async fn nothing_of_what_was_erased_is_left_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&folder.path().join("journal.db"), BYTES_MAX).unwrap();
+    for minute in 0..400 {
+        // Of different lengths, so that pages are filled and emptied unevenly.
+        let length = (minute as usize * 611) % 3_900;
+        let said = format!("{} canary-{minute:04}", "y".repeat(length));
+        let has_effects = minute % 3 == 0;
+        let (tool, durability) =
+            if has_effects { ("writes", Durability::Committed) } else { ("reads", Durability::Queued) };
+        let record = Record { args: Json::of(&said), ..at(minute, tool) };
+        if has_effects {
+            journal.intend(Record { reply: None, ..record.clone() }).await.unwrap();
+        }
+        journal.seal(record, durability).await.unwrap();
+    }
+    journal.flush().unwrap();
+    assert!(is_left(folder.path(), "canary-0007"));
+    // In steps, as a server does: rows that stay for now are moved meanwhile.
+    for now in (20..=390).step_by(10) {
+        let rules = |tool: &str| match tool {
+            "reads" => Keep { payload_ms: Some(MINUTE), ..Keep::default() },
+            _ => Keep { record_ms: Some(MINUTE), ..Keep::default() },
+        };
+        journal.prune(&rules, By::Server, now * MINUTE).unwrap();
+    }
+    let left: Vec<u64> =
+        (0..389).filter(|minute| is_left(folder.path(), &format!("canary-{minute:04}"))).collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert!(is_left(folder.path(), "canary-0399"));
+}
+
+#[tokio::test]
+async fn what_an_older_version_left_in_the_file_goes_with_what_is_erased() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let journal = Journal::open(&path, BYTES_MAX).unwrap();
+    fill(&journal, 10).await;
+    // As versions before wrote: what is removed stays in the free space.
+    let older = rusqlite::Connection::open(&path).unwrap();
+    older.execute_batch("PRAGMA secure_delete = OFF; PRAGMA wal_autocheckpoint = 0").unwrap();
+    older.execute("INSERT INTO intents VALUES ('x', ?1, '')", ["canary-4711".repeat(9)]).unwrap();
+    older.execute_batch("DELETE FROM intents WHERE id = 'x'; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    drop(older);
+    assert!(is_left(folder.path(), "canary-4711"));
+    let rules = |_: &str| Keep { payload_ms: Some(MINUTE), ..Keep::default() };
+    assert!(!journal.prune(&rules, By::Server, 5 * MINUTE).unwrap().is_none());
+    assert!(!is_left(folder.path(), "canary-4711"));
+}
+
+#[tokio::test]
+async fn a_rewritten_journal_keeps_its_records_and_the_places_of_those_who_follow() {
+    use crate::listing::Filter;
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&folder.path().join("journal.db"), BYTES_MAX).unwrap();
+    fill(&journal, 50).await;
+    let rules = |_: &str| Keep { record_ms: Some(MINUTE), ..Keep::default() };
+    let (_, tail) = journal.newest(&Filter::default(), 1).unwrap();
+    journal.prune(&rules, By::Command, 30 * MINUTE).unwrap();
+    journal.rewrite().unwrap();
+    journal.seal(at(60, "reads"), Durability::Committed).await.unwrap();
+    let (new, _) = journal.follow(&Filter::default(), tail).unwrap();
+    assert_eq!(new.iter().map(|listed| &*listed.id).collect::<Vec<_>>(), ["00000060-reads"]);
+    assert_eq!(ids(&journal, |_| true), 2 * 21 + 1);
+}

@@ -104,6 +104,28 @@ async fn a_tool_that_stays_under_a_newer_file_is_withdrawn_where_it_would_not_se
 }
 
 #[tokio::test]
+async fn what_was_sent_before_a_reload_is_found_after_it() {
+    for (value, stays) in [("another-value", false), ("short", true)] {
+        let (web, server) = (web(), Raw::answering(&[&echoing()]).await);
+        let other =
+            format!("[tools.other]\ncomponent = \"web.wasm\"\nuseful_ms_min = 1\n{}", server.grant(""));
+        let settings = format!("{}{other}{K}", server.grant(BEARER));
+        let host = web.open(&settings).await;
+        let code = async |tool: &str| {
+            let args = json!({"url": server.url("/")}).to_string();
+            host.call(Call::new(tool, Arguments::Text(args.into()))).await.code
+        };
+        assert_eq!(code("web_drip").await, Code::PolicyDenied);
+        // A new value, or one that cannot be used, so that the tool stays with the old one.
+        keep(web.folder.path(), "k", value);
+        let _ = host.reload(&web.file(&settings)).await;
+        assert_eq!(code("other_drip").await, Code::PolicyDenied, "{value}");
+        assert_eq!(code("web_drip").await, Code::PolicyDenied, "{value}");
+        assert_eq!(server.arrived().last().unwrap().contains(VALUE), stays, "{value}");
+    }
+}
+
+#[tokio::test]
 async fn where_grants_overlap_none_sends_its_secret_in_the_place_of_another_one() {
     let (web, server) = (web(), Raw::answering(&["HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"]).await);
     keep(web.folder.path(), "l", "other-canary-4711");
@@ -130,8 +152,15 @@ async fn where_grants_overlap_none_sends_its_secret_in_the_place_of_another_one(
 #[tokio::test]
 async fn a_tool_cannot_cut_the_echo_of_a_secret_in_two() {
     let (web, upstream) = (web(), Upstream::start().await.unwrap());
-    let headers =
-        json!([["range", "bytes=0-20"], ["Range", "bytes=21-"], ["if_range", "x"], ["if-range", "\"e\""]]);
+    let headers = json!([
+        ["range", "bytes=0-20"],
+        ["Range", "bytes=21-"],
+        ["if_range", "x"],
+        ["if-range", "\"e\""],
+        ["accept-charset", "utf-16"],
+        ["x-ms-range", "bytes=0-20"],
+        ["A-IM", "range"]
+    ]);
     let sent = async |settings: &str| {
         let host = web.open(settings).await;
         fetch_with(&host, "GET", &upstream.url("/a"), &headers).await.0.unwrap();
@@ -139,7 +168,9 @@ async fn a_tool_cannot_cut_the_echo_of_a_secret_in_two() {
     };
     let with = sent(&format!("{}{K}", grant(&upstream, BEARER))).await;
     assert!(
-        ["range", "if-range", "if_range"].iter().all(|name| !with.headers.contains_key(*name)),
+        ["range", "if-range", "if_range", "x-ms-range", "a-im", "accept-charset"]
+            .iter()
+            .all(|name| !with.headers.contains_key(*name)),
         "{:?}",
         with.headers
     );

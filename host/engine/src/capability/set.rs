@@ -9,7 +9,7 @@ use std::sync::Arc;
 use wasmtime::component::Linker;
 
 use super::facts::interface;
-use super::http::{Resolve, TlsError, Upstream, Watched};
+use super::http::{Resolve, SentValues, TlsError, Upstream, Watched};
 use super::keyvalue::{KeyValues, Opened, StoreError};
 use super::{BUILT_IN, Capability, Facts, Granting, Import, State, built_in};
 use crate::blocking::Lane;
@@ -40,6 +40,8 @@ pub struct Capabilities {
     secrets: Arc<Secrets>,
     /// To which hosts they are sent.
     watched: Arc<Watched>,
+    /// What was sent, by this generation and those before.
+    sent: Arc<SentValues>,
 }
 
 /// A reader of age files that the embedding program gives.
@@ -204,7 +206,7 @@ impl Capabilities {
     pub(crate) fn upstream(&self, effective: &Effective, lane: Lane) -> Result<Option<Upstream>, TlsError> {
         let resolver = self.resolver();
         let is_needed = !effective.http.is_empty();
-        let secrets = (&*self.secrets, &*self.watched);
+        let secrets = (&*self.secrets, &*self.watched, &self.sent);
         is_needed.then(|| Upstream::new(&effective.http, secrets, resolver, lane)).transpose()
     }
 

@@ -113,7 +113,7 @@ impl State {
 
     /// What ends the attempt from outside, where something may.
     pub(crate) fn halt(&self) -> Option<Arc<Halt>> {
-        self.gate.http.as_ref()?.halt().cloned()
+        Some(self.gate.http.as_ref()?.halt().clone())
     }
 
     /// The host resources of the attempt, which end with it. Their number is bounded.

@@ -54,9 +54,9 @@ impl Outgoing {
         Outgoing { accesses, upstream, allotment, environment, running: Arc::default(), effects: 0 }
     }
 
-    /// What ends the attempt from outside. `None` for one that reaches no host which gets a secret.
-    pub(crate) fn halt(&self) -> Option<&Arc<Halt>> {
-        self.upstream.is_watched().then(|| self.running.halt())
+    /// What ends the attempt from outside, when a response has a secret in it.
+    pub(crate) fn halt(&self) -> &Arc<Halt> {
+        self.running.halt()
     }
 
     /// What the attempt sent and received until now.
@@ -130,13 +130,11 @@ impl Outgoing {
         if !exchange.up(bytes) {
             return Err(NotAdmitted(Why::Bound("up_bytes_max", None)));
         }
-        let sought = self.upstream.sought(&target.host).cloned();
         let route = Route {
             host: target.host,
             port: target.port,
             access,
             secret,
-            sought,
             options: options.unwrap_or_default(),
             head_bytes: bytes,
             exchange,

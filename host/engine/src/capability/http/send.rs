@@ -15,7 +15,7 @@ use super::exchange::Exchange;
 use super::pool::Key;
 use super::searched::Searched;
 use super::upstream::Upstream;
-use super::watched::{Sought, coding};
+use super::watched::unread;
 use airlock_types::environment::{SharedEnvironment, within};
 use airlock_types::grant::HttpAccess;
 use airlock_types::grant::http::Scheme;
@@ -35,8 +35,6 @@ pub(super) struct Route {
     pub(super) access: HttpAccess,
     /// What the host adds to the request.
     pub(super) secret: Option<Arc<Attached>>,
-    /// What its response is searched for.
-    pub(super) sought: Option<Sought>,
     pub(super) options: RequestOptions,
     /// Bytes of the request that were counted before it is sent.
     pub(super) head_bytes: u64,
@@ -58,7 +56,7 @@ impl Prepared {
 
 impl Route {
     async fn send(&self, request: Request<WasiBody>) -> Result<Response<WasiBody>, Error> {
-        let Route { exchange, upstream, environment, options, secret, sought, .. } = self;
+        let Route { exchange, upstream, environment, options, secret, host, .. } = self;
         let RequestOptions { connect_timeout, first_byte_timeout, between_bytes_timeout } = *options;
         let mut request = request.map(|body| Sent::new(body, exchange));
         let found = limited(environment, connect_timeout, self.keys()).await;
@@ -67,8 +65,9 @@ impl Route {
         if let Some(secret) = secret {
             // Not counted as sent: the count would tell its length.
             secret.attach(&mut request).ok_or(Error::HttpRequestDenied)?;
+            upstream.sends(host, secret);
         }
-        if let Some(sought) = sought {
+        if let Some(sought) = upstream.sought(host) {
             sought.prepare(&mut request);
         }
         let (response, key, connection) = loop {
@@ -94,10 +93,12 @@ impl Route {
             }
         };
         exchange.settle(response.status());
+        // Asked again: another call may have sent a value meanwhile, which the service repeats here.
+        let sought = upstream.sought(host);
         if let Some(secret) = secret {
             exchange.look_at(response.status(), secret);
         }
-        if let Some(sought) = sought
+        if let Some(sought) = &sought
             && let Err(found) = sought.look(response.headers())
         {
             exchange.halt(&found);
@@ -105,7 +106,7 @@ impl Route {
         }
         if sought.is_some()
             && !response.body().is_end_stream()
-            && let Some(coding) = coding(response.headers())
+            && let Some(coding) = unread(response.headers())
         {
             exchange.refuse_coding();
             return Err(Error::HttpResponseContentCoding(Some(coding)));
@@ -116,7 +117,7 @@ impl Route {
         Ok(response.map(|body| {
             let body = Received::new(body, exchange.clone(), (key, connection), pool, pause);
             match sought {
-                Some(sought) => Searched::new(body, sought, exchange).boxed_unsync(),
+                Some(sought) => Searched::new(body, &sought, exchange).boxed_unsync(),
                 None => body.boxed_unsync(),
             }
         }))

@@ -24,7 +24,7 @@ use super::pool::{Connection, Key, Pool};
 use super::resolve::{Resolve, System};
 use super::tls;
 use super::tls::TlsError;
-use super::watched::{Sought, Watched};
+use super::watched::{SentValues, Sought, Watched};
 use crate::blocking::Lane;
 use crate::secret::Secrets;
 use airlock_types::environment::{SharedEnvironment, within};
@@ -57,6 +57,7 @@ pub(crate) struct Upstream {
     secrets: BTreeMap<usize, Arc<Attached>>,
     /// What the responses of its hosts are searched for.
     watched: Watched,
+    sent: Arc<SentValues>,
     pool: OnceLock<Arc<Pool>>,
     connections: Arc<Semaphore>,
 }
@@ -68,7 +69,7 @@ impl Upstream {
     /// When a host is to be reached over TLS and this machine has no trusted roots.
     pub(crate) fn new(
         accesses: &[HttpAccess],
-        (secrets, watched): (&Secrets, &Watched),
+        (secrets, watched, sent): (&Secrets, &Watched, &Arc<SentValues>),
         resolver: Option<Arc<dyn Resolve>>,
         lane: Lane,
     ) -> Result<Upstream, TlsError> {
@@ -80,7 +81,8 @@ impl Upstream {
         let needs_tls = accesses.iter().any(|access| access.allowed.scheme == Scheme::Https);
         let secrets = accesses.iter().filter_map(attached).collect();
         let watched = watched.within(accesses);
-        Ok(Upstream { secrets, watched, ..Upstream::bare(needs_tls, resolver, lane)? })
+        let sent = sent.clone();
+        Ok(Upstream { secrets, watched, sent, ..Upstream::bare(needs_tls, resolver, lane)? })
     }
 
     /// The way out of requests that carry no secret.
@@ -97,6 +99,7 @@ impl Upstream {
             tls: needs_tls.then(tls::config).transpose()?,
             secrets: BTreeMap::new(),
             watched: Watched::default(),
+            sent: Arc::default(),
             pool: OnceLock::new(),
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
         })
@@ -107,14 +110,14 @@ impl Upstream {
         self.secrets.get(&grant)
     }
 
-    /// Whether the responses of any of its hosts are searched.
-    pub(super) fn is_watched(&self) -> bool {
-        !self.watched.is_empty()
+    /// What the responses of a host are searched for at this time.
+    pub(super) fn sought(&self, host: &str) -> Option<Sought> {
+        self.sent.with(host, self.watched.at(host))
     }
 
-    /// What the responses of a host are searched for.
-    pub(super) fn sought(&self, host: &str) -> Option<&Sought> {
-        self.watched.at(host)
+    /// Notes that a request to a host is about to carry a secret.
+    pub(super) fn sends(&self, host: &str, secret: &Attached) {
+        self.sent.note(host, secret.secret());
     }
 
     /// The connections that are kept. Their times are the environment's, which is known to attempts only.

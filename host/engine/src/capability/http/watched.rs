@@ -1,14 +1,17 @@
 //! The secrets that the responses of a host are searched for: each that the registry sends there, under whatever grant of
-//! whatever tool.
+//! whatever tool, and each that this process has sent there before, whatever the registry says by now.
 //!
 //! Owns which they are, and what a request to such a host may not ask for. A service that repeats the key of one request in
 //! the response to another would otherwise give it to a tool, or under a grant, that has no secret. Must not know how a
 //! value is found.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, IF_RANGE, RANGE, TRANSFER_ENCODING};
+use http::header::{
+    ACCEPT_CHARSET, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, IF_RANGE,
+    RANGE, TRANSFER_ENCODING,
+};
 use http::{HeaderMap, Request};
 use toml::Spanned;
 
@@ -18,6 +21,31 @@ use crate::secret::{Echo, Scan, Secret, Secrets};
 use airlock_types::grant::http::HostPattern;
 use airlock_types::grant::{HttpAccess, HttpGrant};
 
+/// Headers by which a request asks for a part of a response, or for another form of it than the search reads. The third is
+/// that of a large object store, which prefers it to `range`; the last but one asks for what has changed (RFC 3229).
+static PARTS_AND_FORMS: [HeaderName; 5] =
+    [RANGE, IF_RANGE, HeaderName::from_static("x-ms-range"), HeaderName::from_static("a-im"), ACCEPT_CHARSET];
+
+/// Beginnings of charsets in which ASCII is itself. In others, such as UTF-16, nothing would be found.
+const READ_CHARSETS: [&str; 16] = [
+    "utf-8",
+    "utf8",
+    "us-ascii",
+    "ascii",
+    "iso-8859-",
+    "iso8859",
+    "latin",
+    "windows-12",
+    "windows-874",
+    "cp12",
+    "koi8",
+    "gb",
+    "big5",
+    "euc-",
+    "shift_jis",
+    "shift-jis",
+];
+
 /// The secrets of a registry, by the host to which they are sent.
 #[derive(Debug, Default)]
 pub(crate) struct Watched(BTreeMap<String, Sought>);
@@ -26,12 +54,53 @@ pub(crate) struct Watched(BTreeMap<String, Sought>);
 #[derive(Clone, Debug)]
 pub(super) struct Sought(Arc<[Arc<Secret>]>);
 
+/// Most former values of one host that are still searched for. A service keeps the last one or two of a rotation.
+const FORMER_MAX: usize = 8;
+
+/// The values that were sent to each host since the process began, the newest last. A call that began before a reload may
+/// get the response to one that began after it, and the other way; a service may keep a value for longer than the registry.
+#[derive(Debug, Default)]
+pub(crate) struct SentValues(Mutex<BTreeMap<String, Vec<Arc<Secret>>>>);
+
+impl SentValues {
+    /// Notes that a request to a host carries a secret. Called before it leaves.
+    pub(super) fn note(&self, host: &str, secret: &Arc<Secret>) {
+        let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = match hosts.get_mut(host) {
+            Some(sent) => sent,
+            None => hosts.entry(host.to_owned()).or_default(),
+        };
+        if sent.iter().any(|known| known.is_same(secret)) {
+            return;
+        }
+        if sent.len() == FORMER_MAX {
+            sent.remove(0);
+        }
+        sent.push(secret.clone());
+    }
+
+    /// What a host's responses are searched for: these, and what was sent to it. `None` where there is neither.
+    pub(super) fn with(&self, host: &str, watched: Option<&Sought>) -> Option<Sought> {
+        let hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = hosts.get(host).map(Vec::as_slice).unwrap_or_default();
+        let Some(Sought(own)) = watched else {
+            return (!sent.is_empty()).then(|| Sought(sent.into()));
+        };
+        let is_new = |secret: &&Arc<Secret>| !own.iter().any(|known| known.is_same(secret));
+        let mut former = sent.iter().filter(is_new).peekable();
+        if former.peek().is_none() {
+            return Some(Sought(own.clone()));
+        }
+        Some(Sought(own.iter().chain(former).cloned().collect()))
+    }
+}
+
 impl Watched {
     /// The secrets that a registry sends to any host.
     pub(crate) fn of(config: &Config, secrets: &Secrets) -> Watched {
         let mut hosts: BTreeMap<String, Vec<Arc<Secret>>> = BTreeMap::new();
         for (host, name) in sent(config) {
-            // One that cannot be read is sent by nobody.
+            // One that cannot be read is sent by nobody but tools that stay as they were, which `SentValues` knows.
             hosts.entry(host).or_default().extend(secrets.get(&name).cloned());
         }
         Watched(hosts.into_iter().map(|(host, secrets)| (host, Sought(secrets.into()))).collect())
@@ -42,10 +111,6 @@ impl Watched {
         let can_reach = |host: &str| accesses.iter().any(|access| access.allowed.host.admits(host));
         let reached = self.0.iter().filter(|(host, sought)| !sought.0.is_empty() && can_reach(host));
         Watched(reached.map(|(host, sought)| (host.clone(), sought.clone())).collect())
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     /// What the responses of this host are searched for. `None` where no secret goes to it.
@@ -84,8 +149,8 @@ impl Sought {
     /// begin within the value, and another one end there. A service may ignore `Range`, so a tool expects the whole.
     pub(super) fn prepare<B>(&self, request: &mut Request<B>) {
         spelling::set(request.headers_mut(), &ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        for name in [RANGE, IF_RANGE] {
-            spelling::remove(request.headers_mut(), &name);
+        for name in &PARTS_AND_FORMS {
+            spelling::remove(request.headers_mut(), name);
         }
     }
 
@@ -103,8 +168,26 @@ impl Sought {
     }
 }
 
-/// The coding of a body that is compressed although that was not asked for: nothing would be found in it.
-pub(super) fn coding(headers: &HeaderMap) -> Option<String> {
+/// The coding or the charset of a body in which nothing would be found: compressed although that was not asked for, or in
+/// letters of several bytes.
+pub(super) fn unread(headers: &HeaderMap) -> Option<String> {
+    coding(headers).or_else(|| charset(headers))
+}
+
+/// A charset in which ASCII is not itself.
+fn charset(headers: &HeaderMap) -> Option<String> {
+    let types = headers.get_all(CONTENT_TYPE).iter();
+    let parameters = types.flat_map(|value| value.as_bytes().split(|byte| matches!(byte, b';' | b',')));
+    let charsets = parameters.filter_map(|parameter| {
+        let text = String::from_utf8_lossy(parameter).to_ascii_lowercase();
+        let (name, value) = text.split_once('=')?;
+        (name.trim() == "charset").then(|| value.trim().trim_matches(['"', '\'']).to_owned())
+    });
+    let is_read = |charset: &String| READ_CHARSETS.iter().any(|known| charset.starts_with(known));
+    charsets.into_iter().find(|charset| !charset.is_empty() && !is_read(charset))
+}
+
+fn coding(headers: &HeaderMap) -> Option<String> {
     let values = headers.get_all(CONTENT_ENCODING).iter().chain(headers.get_all(TRANSFER_ENCODING));
     let codings = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     let mut codings = codings.map(|coding| String::from_utf8_lossy(coding).trim().to_ascii_lowercase());
@@ -166,6 +249,46 @@ mod tests {
         // In base64.
         assert!(look("X-U2stTGlWZS00QWI5", "1"));
         assert!(!look("x-own", "sk-live-4ab9"), "in a value the case is kept");
+    }
+
+    #[test]
+    fn a_charset_in_which_nothing_is_found_is_noticed() {
+        let check = |kind: &'static str, expect: Option<&str>| {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind))]);
+            assert_eq!(unread(&headers).as_deref(), expect, "{kind}");
+        };
+        for read in [
+            "text/html",
+            "text/html; charset=UTF-8",
+            "a/b;charset=\"iso-8859-15\"",
+            "a/b; x=y; Charset=gb18030",
+        ] {
+            check(read, None);
+        }
+        check("text/plain; charset=utf-16le", Some("utf-16le"));
+        check("text/plain;x=y; CHARSET=\"cp037\"", Some("cp037"));
+        check("text/plain; charset=UTF-7", Some("utf-7"));
+    }
+
+    #[test]
+    fn values_that_were_sent_are_sought_in_whatever_order_generations_come() {
+        let (sent, secret) = (SentValues::default(), |value: &str| Arc::new(Secret::of("K", value)));
+        let found = |watched: Option<&Sought>, text: &str| {
+            sent.with("a.example", watched)
+                .is_some_and(|sought| sought.scan().whole(text.as_bytes()).is_err())
+        };
+        assert!(!found(None, "old-value-1"));
+        sent.note("a.example", &secret("old-value-1"));
+        sent.note("a.example", &secret("old-value-1"));
+        let newer = sought(&["new-value-2"]);
+        assert!(found(None, "old-value-1") && found(Some(&newer), "old-value-1"));
+        assert!(found(Some(&newer), "new-value-2") && !found(None, "new-value-2"));
+        assert!(sent.with("b.example", None).is_none());
+        assert_eq!(sent.with("a.example", Some(&sought(&["old-value-1"]))).map(|both| both.0.len()), Some(2));
+        for i in 0..FORMER_MAX {
+            sent.note("a.example", &secret(&format!("later-value-{i}")));
+        }
+        assert!(!found(None, "old-value-1") && found(None, "later-value-0"));
     }
 
     #[test]

@@ -3,9 +3,12 @@
 use std::os::unix::fs::symlink as link_to;
 use std::path::Path;
 
+use airlock::config::ConfigFile;
+use airlock_types::call::{Arguments, Call};
+use airlock_types::code::Code;
 use serde_json::{Value, json};
 
-use crate::desk::{Desk, act, moving, on, open, open_at, place, read, step, times, write};
+use crate::desk::{Desk, act, moving, on, open, open_at, place, read, step, times, writable, write};
 use crate::files_escape::is_untouched;
 
 /// Runs steps, and `meanwhile` once the guest has created `began`. The guest awaits `go`, which is created afterwards.
@@ -111,6 +114,27 @@ async fn the_granted_folder_itself_stays_what_it_was_when_it_is_replaced() {
 }
 
 /// A name that is a file and a link to elsewhere, in turn, as fast as the system can.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_does_not_move_a_grant_to_where_a_link_leads_by_now() {
+    let desk = Desk::new();
+    let host = desk.writable("").await;
+    let reload = async || host.reload(&ConfigFile::read(&desk.registry(&writable(""))).unwrap()).await;
+    reload().await.unwrap();
+    move_to(&desk.path().join("data"), &desk.path().join("kept"));
+    link_to(desk.path().join("outside"), desk.path().join("data")).unwrap();
+    let _ = reload().await;
+    let steps = json!({"steps": [open("taken", "create write")]}).to_string();
+    let call = || Call::new("desk_act", Arguments::Text(steps.clone().into()));
+    assert_ne!(host.call(call()).await.code, Code::Ok);
+    is_untouched(&desk);
+    // The folder is back.
+    std::fs::remove_file(desk.path().join("data")).unwrap();
+    move_to(&desk.path().join("kept"), &desk.path().join("data"));
+    reload().await.unwrap();
+    assert_eq!(host.call(call()).await.code, Code::Ok);
+    assert!(desk.data("taken").exists());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_race_between_a_file_and_a_link_never_leads_out() {
     let desk = Desk::new();

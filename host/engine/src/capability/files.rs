@@ -40,7 +40,7 @@ use airlock_types::grant::{Access, Asked, FilesGrant, Why};
 pub(crate) use allotment::Allotment;
 pub(crate) use changes::Changes;
 use changes::{Running, Writing};
-pub(crate) use folder::{GrantError, Reserved, leads_into, resolve};
+pub(crate) use folder::{FirstFolders, GrantError, Reserved, leads_into, resolve};
 use node::Granted;
 pub(crate) use view::View;
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use wasmtime::component::Linker;
 
 use super::facts::interface;
+use super::files::FirstFolders;
 use super::http::{Resolve, SentValues, TlsError, Upstream, Watched};
 use super::keyvalue::{KeyValues, Opened, StoreError};
 use super::{BUILT_IN, Capability, Facts, Granting, Import, State, built_in};
@@ -42,6 +43,8 @@ pub struct Capabilities {
     watched: Arc<Watched>,
     /// What was sent, by this generation and those before.
     sent: Arc<SentValues>,
+    /// What granted folders were at first.
+    folders: Arc<FirstFolders>,
 }
 
 /// A reader of age files that the embedding program gives.
@@ -187,6 +190,11 @@ impl Capabilities {
         let secrets = Secrets::read(file, unseal);
         let watched = Arc::new(Watched::of(&file.config, &secrets));
         Capabilities { secrets: Arc::new(secrets), watched, ..self.clone() }
+    }
+
+    /// What granted folders were at first.
+    pub(crate) fn folders(&self) -> &FirstFolders {
+        &self.folders
     }
 
     /// The secrets of the registry that is loaded.

@@ -1,7 +1,10 @@
 //! Granted folders, checked against this machine when a registry is loaded.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use airlock_types::grant::{Access, FilesGrant};
 use airlock_types::unexpanded;
@@ -41,9 +44,39 @@ pub(crate) enum GrantError {
         .own.display()
     )]
     Own { folder: PathBuf, own: PathBuf, what: &'static str },
+    /// The folder is another one than when it was granted first: a link came into its path, or leads elsewhere.
+    #[error(
+        "the granted folder `{}` is `{}` now and was `{}` when this process began to grant it",
+        .written.display(),
+        .found.display(),
+        .first.display()
+    )]
+    Moved { written: PathBuf, found: PathBuf, first: PathBuf },
     /// A folder that the guest may change, and the host may not.
     #[error("the granted folder `{}` is to be written to, and this user cannot: {source}", .folder.display())]
     NotWritable { folder: PathBuf, source: io::Error },
+}
+
+/// What each granted folder was when it was granted first, by its path as the registry has it. Kept for as long as the
+/// process runs: a tool that may write beside a folder, or anyone else who replaces it by a link, must not move the grant
+/// with the next reload.
+#[derive(Debug, Default)]
+pub(crate) struct FirstFolders(Mutex<BTreeMap<PathBuf, PathBuf>>);
+
+impl FirstFolders {
+    /// Checks that a folder is still the one that it was at first.
+    pub(crate) fn check(&self, written: PathBuf, found: &Path) -> Result<(), GrantError> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.entry(written) {
+            Entry::Vacant(place) => drop(place.insert(found.to_owned())),
+            Entry::Occupied(place) if place.get() == found => {}
+            Entry::Occupied(place) => {
+                let (written, found) = (place.key().clone(), found.to_owned());
+                return Err(GrantError::Moved { written, found, first: place.get().clone() });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What no tool may be granted, each path with its description.
@@ -69,6 +102,9 @@ impl GrantError {
                 "grant a folder of files on a disk; `/proc`, `/sys`, `/dev` and other mounts of them cannot be granted",
             ),
             GrantError::Own { .. } => Some("grant a folder of its own for what the tool writes"),
+            GrantError::Moved { .. } => Some(
+                "name the folder itself, which is no link, or restart the program if the other one is meant to be granted",
+            ),
             GrantError::NotWritable { .. } => {
                 Some("change the rights of the folder, or leave `access` out for reading only")
             }

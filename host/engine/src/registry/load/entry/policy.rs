@@ -15,7 +15,7 @@ use crate::policy::{Allowances, PolicySource, Sides};
 use airlock_contract::component::ComponentInfo;
 use airlock_contract::manifest::Manifest;
 use airlock_types::diagnostic::Diagnostics;
-use airlock_types::grant::{Grants, Narrowing, Requests};
+use airlock_types::grant::{Grants, Narrowing, Requests, files};
 use airlock_types::limit::Limits;
 
 /// A folder of the host that a caller's entry names, as it is on this machine, like those of the grants of tools. What is
@@ -51,9 +51,16 @@ impl Entry {
             let hint = hint.map(str::to_owned);
             Diagnostics::from(self.file.error(place(setting), message, "in these grants", hint))
         };
-        let mut grants = grants.clone();
+        let (written, mut grants) = (grants, grants.clone());
         capability::resolve(&mut grants, self.file.folder(), &reserved(&self.file, self.apart.as_deref()))
             .map_err(|(setting, err)| problem(&setting, err.to_string(), err.hint()))?;
+        for (i, (written, resolved)) in written.files.iter().zip(&grants.files).enumerate() {
+            let path = self.file.folder().join(&written.host);
+            self.capabilities
+                .folders()
+                .check(path, &resolved.host)
+                .map_err(|err| problem(&format!("{}[{i}]", files::NAME), err.to_string(), err.hint()))?;
+        }
         secrets::check(self, place, &grants)?;
         match self.capabilities.unregistered(grants.custom.keys()) {
             Some(message) => {

@@ -82,6 +82,42 @@ fn comments_of_arguments_fields_cases_and_types_reach_agents() {
 }
 
 #[test]
+fn another_contract_leaves_the_embedded_comments() {
+    let place = Place::new(&component(), "");
+    std::fs::write(place.path("world.wit"), WIT).unwrap();
+    place.does(&["pack", "one.wasm", "--wit", "world.wit"]);
+    std::fs::write(place.path("c.toml"), "effects = \"pure\"\n").unwrap();
+    let said = place.does(&["pack", "one.wasm", "--contract", "c.toml"]);
+    assert!(said.contains("contract embedded, doc comments of 1 function"), "{said}");
+    assert!(place.does(&["export", "--for", "anthropic"]).contains("Looks around."));
+    // A new source replaces all of them.
+    std::fs::write(place.path("world.wit"), WIT.replace("Looks around.", "Looks twice.")).unwrap();
+    place.does(&["pack", "one.wasm", "--wit", "world.wit", "--contract", "c.toml"]);
+    let shown = place.does(&["export", "--for", "anthropic"]);
+    assert!(shown.contains("Looks twice.") && !shown.contains("Looks around."), "{shown}");
+}
+
+#[test]
+fn comments_that_are_damaged_are_not_dropped_in_silence() {
+    let place = Place::new(&component(), "");
+    let mut damaged = component();
+    // A custom section of our name whose content is not what was packed.
+    let name = airlock_contract::package::SECTION;
+    let length = u8::try_from(1 + name.len() + 1).unwrap();
+    damaged.extend([0, length, u8::try_from(name.len()).unwrap()]);
+    damaged.extend(name.bytes().chain([b'{']));
+    std::fs::write(place.path("one.wasm"), damaged).unwrap();
+    std::fs::write(place.path("c.toml"), "effects = \"pure\"\n").unwrap();
+    let packed = place.run(&["pack", "one.wasm", "--contract", "c.toml"]);
+    assert!(packed.status.success(), "{}", stderr(&packed));
+    assert!(
+        stderr(&packed).contains("doc comments that were embedded cannot be read"),
+        "{}",
+        stderr(&packed)
+    );
+}
+
+#[test]
 fn check_names_what_has_no_description() {
     let place = Place::new(&component(), "");
     let said = stderr(&place.run(&["check"]));

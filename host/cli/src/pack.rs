@@ -25,7 +25,7 @@ pub(super) struct Args {
     /// The contract [default: `contract.toml` beside the WIT, which may be absent if the component has none embedded]
     #[arg(long, value_name = "FILE")]
     contract: Option<PathBuf>,
-    /// The WIT source that the doc comments are read from: a file or a folder
+    /// The WIT source that the doc comments are read from: a file or a folder [default: embedded ones are kept]
     #[arg(long, value_name = "PATH")]
     wit: Option<PathBuf>,
     /// The world, if the WIT has several
@@ -40,12 +40,21 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
     let said = |text: String| anyhow::Error::from(Message(text));
     let cache = host::user_cache()?;
     // The embedded contract is not read: it is replaced, even if it is invalid.
-    let Unpacked { bytes, component, had_contract } = registry::unpacked(&args.component, &cache)
-        .await
-        .map_err(|err| said(format!("`{}`: {err}", args.component.display())))?;
+    let Unpacked { bytes, component, had_contract, docs: embedded } =
+        registry::unpacked(&args.component, &cache)
+            .await
+            .map_err(|err| said(format!("`{}`: {err}", args.component.display())))?;
     let docs = match &args.wit {
         Some(wit) => docs(wit, args.world.as_deref())?,
-        None => Default::default(),
+        // Only the contract is replaced. Nothing else could bring the comments back: they are in no other file of a delivery.
+        None => embedded.unwrap_or_else(|err| {
+            printer.note(format!(
+                "warning: `{}`: doc comments that were embedded cannot be read and are not kept ({err}); `--wit` reads \
+                 them again",
+                args.component.display()
+            ));
+            BTreeMap::new()
+        }),
     };
     let contract = contract(args)?;
     if let Some((path, text)) = &contract {

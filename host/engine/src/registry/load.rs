@@ -37,8 +37,8 @@ use crate::sandbox::run::ToolLanes;
 use crate::signature;
 use crate::signature::{Evidence, Fault, Policy, Signed};
 use crate::webhook::Webhook;
-use airlock_contract::component::{ComponentInfo, Problem};
-use airlock_contract::package::PackError;
+use airlock_contract::component::{ComponentInfo, FunctionDocs, Problem};
+use airlock_contract::package::{PackError, SectionError};
 use airlock_contract::surface;
 use airlock_contract::surface::Parts;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
@@ -287,6 +287,8 @@ pub struct Unpacked {
     pub component: Component,
     /// Whether a contract was embedded, valid or not.
     pub had_contract: bool,
+    /// The doc comments that were embedded, by function. An error when the section is damaged.
+    pub docs: Result<BTreeMap<String, FunctionDocs>, SectionError>,
 }
 
 /// Inspects a component without the contract that is embedded in it.
@@ -296,10 +298,11 @@ pub struct Unpacked {
 pub async fn unpacked(path: &Path, cache: &Cache) -> Result<Unpacked, CompileError> {
     let bytes = cache.read(path)?;
     let had_contract = airlock_contract::package::has_contract(&bytes);
+    let docs = airlock_contract::package::packed(&bytes).map(|packed| packed.unwrap_or_default().docs);
     // Bytes that are not a component stay as they are: the reader of descriptions reports best what they are.
     let bytes = airlock_contract::package::strip(&bytes).unwrap_or(bytes);
     let component = inspect_bytes(path, &bytes, cache).await?;
-    Ok(Unpacked { bytes, component, had_contract })
+    Ok(Unpacked { bytes, component, had_contract, docs })
 }
 
 /// Verifies who made a component, without a registry that loads it. `was_signed` is whether it was signed when it was

@@ -14,6 +14,7 @@ use super::{EXIT_HOST, EXIT_USAGE, Ended, Threads, open};
 use airlock::config::ConfigFile;
 use airlock::host::Host;
 use airlock::registry::OutOfReach;
+use airlock_journal::{JournalView, Standing};
 use airlock_server::mcp::Server;
 use airlock_server::reload::Baseline;
 use airlock_server::{checkpoint, expiry, reload, retention, transport};
@@ -90,14 +91,68 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
     let read = Read { baseline, file, address, process };
     let ended = threads.block_on(served(args, registry, printer, read, &mut kept));
     // Behind the runtime, which records the calls that it drops. What could not be written is told.
-    if let Some(host) = kept.filter(|host| !host.journal().close()) {
-        printer.note(format!(
-            "error: the journal could not be written; records of calls that are lost: {}. Its log says so once it can be written \
-             again",
-            host.journal().view().lost
-        ));
+    let unwritten =
+        kept.filter(|host| !host.journal().close()).and_then(|host| Unwritten::of(&host.journal().view()));
+    match unwritten {
+        None => ended,
+        Some(unwritten) => {
+            printer.note(&unwritten);
+            // An error of serving is told by who called this, and has a code of its own.
+            ended.map(|code| unwritten.code().unwrap_or(code))
+        }
     }
-    ended
+}
+
+/// What is missing in a journal that was closed and had not written everything.
+#[derive(Debug, PartialEq)]
+enum Unwritten {
+    /// This many records are lost.
+    Lost(u64),
+    /// It could not be written in time. Whether these are lost is decided by the disk, after this program.
+    Failing(usize),
+    /// Calls that ended neither by themselves nor with the runtime. Nothing of the journal failed.
+    Running(usize),
+}
+
+impl Unwritten {
+    fn of(view: &JournalView) -> Option<Unwritten> {
+        match (view.lost, view.waiting, view.standing) {
+            (0, 0, _) => None,
+            (0, waiting, Standing::Failing) => Some(Unwritten::Failing(waiting)),
+            (0, waiting, Standing::Writing | Standing::Full) => Some(Unwritten::Running(waiting)),
+            (lost, ..) => Some(Unwritten::Lost(lost)),
+        }
+    }
+
+    /// The exit code, if this is a failure.
+    fn code(&self) -> Option<u8> {
+        match self {
+            Unwritten::Lost(_) | Unwritten::Failing(_) => Some(EXIT_HOST),
+            Unwritten::Running(_) => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Unwritten {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Unwritten::Lost(lost) => write!(
+                f,
+                "error: the journal could not be written; records of calls that are lost: {lost}. Its log says so once it \
+                 can be written again"
+            ),
+            Unwritten::Failing(waiting) => write!(
+                f,
+                "error: the journal could not be written in time; records that waited: {waiting}. Its log says \
+                 how many are missing once it can be written again"
+            ),
+            // Places are counted, of which a call can have several: their number would be wrong.
+            Unwritten::Running(_) => f.write_str(
+                "warning: calls still ran when the program ended: one with effects is on record as interrupted, any other is not on \
+                 record",
+            ),
+        }
+    }
 }
 
 /// A registry that was read, and the process that is confined to what it names.
@@ -251,4 +306,27 @@ fn end_within(limit: Duration) {
         std::thread::sleep(limit.saturating_add(GRACE));
         std::process::exit(i32::from(EXIT_HOST));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_lost_is_told_as_lost() {
+        let of = |lost, waiting, standing| {
+            Unwritten::of(&JournalView { standing, waiting, lost, removed: 0, intents: 0, commits: 0 })
+        };
+        assert_eq!(of(0, 0, Standing::Writing), None);
+        let lost = of(3, 1, Standing::Failing).unwrap();
+        assert!(lost.to_string().contains("lost: 3."), "{lost}");
+        assert_eq!(lost.code(), Some(EXIT_HOST));
+        // A call that still runs is no failure of the journal.
+        let running = of(0, 2, Standing::Writing).unwrap();
+        assert!(running.to_string().starts_with("warning: calls still ran"), "{running}");
+        assert_eq!(running.code(), None);
+        let failing = of(0, 2, Standing::Failing).unwrap();
+        assert!(failing.to_string().contains("in time; records that waited: 2."), "{failing}");
+        assert_eq!(failing.code(), Some(EXIT_HOST));
+    }
 }

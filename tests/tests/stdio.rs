@@ -231,6 +231,42 @@ fn held_back_requests_are_answered_when_the_client_reads_again() {
     }
 }
 
+/// More answers than fit into the pipe, and fewer than stop the reader before the end of stdin.
+#[test]
+fn the_end_of_stdin_ends_a_server_whose_client_does_not_read() {
+    const LISTS: usize = 200;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("airlock.toml");
+    let component = root().join("example-tools/build/unit-convert.wasm");
+    let text =
+        format!("[server]\ndrain_ms = 500\n[tools.unit_convert]\ncomponent = \"{}\"\n", component.display());
+    std::fs::write(&path, text).unwrap();
+    let mut command = Command::new(program());
+    command.arg("--registry").arg(&path).args(["serve", "--stdio"]);
+    let mut server =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Kept open until the end: a client that leaves would end the writes.
+    let stdout = server.stdout.take().unwrap();
+    let mut stdin = server.stdin.take().unwrap();
+    let list = "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/list\"}\n".repeat(LISTS);
+    stdin.write_all(session().as_bytes()).unwrap();
+    stdin.write_all(list.as_bytes()).unwrap();
+    drop(stdin);
+    let mut status = None;
+    for _ in 0..200 {
+        std::thread::sleep(Duration::from_millis(100));
+        status = server.try_wait().unwrap();
+        if status.is_some() {
+            break;
+        }
+    }
+    let _ = server.kill();
+    drop(stdout);
+    let said = crate::stderr(&server.wait_with_output().unwrap());
+    assert!(status.is_some_and(|status| status.success()), "{status:?}: {said}");
+    assert!(said.contains("what it has not read is discarded"), "{said}");
+}
+
 /// In the stateless era subscriptions last. One beyond the limit is refused, while calls and cancellations continue.
 #[test]
 fn subscriptions_do_not_delay_calls() {

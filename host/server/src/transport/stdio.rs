@@ -15,10 +15,12 @@ mod reader;
 mod request_budget;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rmcp::model::JsonRpcMessage;
 use rmcp::service::{ServerInitializeError, ServiceExt as _};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::mcp::Server;
 use crate::mcp::context;
@@ -35,6 +37,9 @@ use reader::Reader;
 /// have the maximum length.
 const MESSAGES_MAX: usize = 8;
 
+/// Time after the drain time in which the last answers are written and stdout is closed. Normally this takes milliseconds.
+const CLOSE_MAX: Duration = Duration::from_secs(1);
+
 /// Serves until stdin ends or `stop` resolves, then drains the running calls within the drain time.
 ///
 /// # Errors
@@ -47,7 +52,8 @@ pub async fn serve(host: Arc<Host>, stop: impl Future<Output = ()>) -> anyhow::R
     let calls = Calls::new(host.clone(), out.clone());
     let (sender, messages) = mpsc::channel(MESSAGES_MAX);
     let reader = Reader::new(pipe::stdin()?, calls.clone(), out.clone(), sender);
-    let failed = reader.failed();
+    let (failed, stdin_ended) = (reader.failed(), reader.ended());
+    let drain_time = host.drain_time();
     // Not joined: no other thread can interrupt a blocking read, so the reader ends with stdin or with the process.
     std::thread::Builder::new().name("stdin".into()).spawn(move || reader.run())?;
     let serve = async {
@@ -71,7 +77,18 @@ pub async fn serve(host: Arc<Host>, stop: impl Future<Output = ()>) -> anyhow::R
         // On `stop` the drain runs here, since the reader may be blocked in `read`. At the end of stdin the reader
         // drains, and `serve` resolves after it, when the reader drops the channel to rmcp.
         () = async { stop.await; calls.drain().await } => Ok(()),
+        // A client that does not read its answers would hold up the writer, and with it the end of `serve`, for ever.
+        () = too_late(stdin_ended, drain_time) => Ok(()),
     }
+}
+
+/// Resolves when the time to end is over that begins with the end of stdin.
+async fn too_late(stdin_ended: CancellationToken, drain_time: Duration) {
+    stdin_ended.cancelled().await;
+    tokio::time::sleep(drain_time.saturating_add(CLOSE_MAX)).await;
+    tracing::warn!(
+        "the client has closed its input and does not read its answers: what it has not read is discarded"
+    );
 }
 
 /// The id under which a line is answered, in its JSON form. `None` if it gets no answer.

@@ -17,6 +17,7 @@ use rmcp::model::{
 use rmcp::service::{RoleServer, RxJsonRpcMessage};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::calls::{Calls, PendingRequest};
 use super::lines::{Line, Lines};
@@ -49,6 +50,8 @@ pub(super) struct Reader<R> {
     is_initialized: bool,
     /// Why stdin could not be read, for who serves.
     failed: Arc<OnceLock<std::io::Error>>,
+    /// Cancelled at the end of stdin, before the drain.
+    ended: CancellationToken,
 }
 
 /// rmcp's service has ended, so the channel of messages has no receiver.
@@ -64,13 +67,30 @@ impl<R: Read> Reader<R> {
         let (lines, room) = (Lines::new(stdin, MESSAGE_BYTES_MAX), RequestBudget::new());
         let (runtime, came) = (Handle::current(), Vec::new());
         let (has_refused, is_initialized) = (false, false);
-        let failed = Arc::default();
-        Reader { lines, calls, out, messages, runtime, room, came, has_refused, is_initialized, failed }
+        let (failed, ended) = Default::default();
+        Reader {
+            lines,
+            calls,
+            out,
+            messages,
+            runtime,
+            room,
+            came,
+            has_refused,
+            is_initialized,
+            failed,
+            ended,
+        }
     }
 
     /// Where the reader says why stdin could not be read, before it ends the service.
     pub(super) fn failed(&self) -> Arc<OnceLock<std::io::Error>> {
         self.failed.clone()
+    }
+
+    /// Is cancelled at the end of stdin, for who bounds the time after it.
+    pub(super) fn ended(&self) -> CancellationToken {
+        self.ended.clone()
     }
 
     /// Reads lines and starts their requests, until stdin or the service ends. rmcp learns of the end of stdin only
@@ -90,6 +110,7 @@ impl<R: Read> Reader<R> {
             }
         }
         self.settle();
+        self.ended.cancel();
         // In this thread, because `self` holds the channel to rmcp: dropping it would end the service.
         runtime.block_on(self.calls.drain());
     }

@@ -3,7 +3,7 @@
 //! Behind the writer of the journal, over a connection of its own: no call waits for it. Must not know what is in the log.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write as _};
+use std::io::{Read, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +20,9 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 /// How each checkpoint begins, with the name of its log.
 const ORIGIN: &str = "airlock-journal/";
+
+/// Bytes at the end of a file in which its last checkpoint is looked for: one with the signatures of many witnesses fits.
+const LAST_BYTES_MAX: u64 = 64 << 10;
 
 /// Makes and exports checkpoints until it is dropped. `folder` is that of the registry. What applies is what is set at each
 /// run.
@@ -84,9 +87,31 @@ fn append(path: &Path, text: &str) -> std::io::Result<()> {
             "it holds something else than checkpoints, and is left as it is; name another file as `journal.checkpoint.to`",
         ));
     }
+    let length = file.metadata()?.len();
+    if !start.is_empty() && !ends_with_checkpoint(&mut file, length)? {
+        return Err(std::io::Error::other(
+            "it does not end with a whole checkpoint, and is left as it is; remove what follows its last whole checkpoint, or name \
+             another file as `journal.checkpoint.to`",
+        ));
+    }
     let between = if start.is_empty() { "" } else { "\n" };
-    file.write_all(format!("{between}{text}").as_bytes())?;
+    let written = file.write_all(format!("{between}{text}").as_bytes());
+    // A part of a checkpoint, as a full disk leaves it, would be refused from then on. The error of the write is the one to tell.
+    written.inspect_err(|_| drop(file.set_len(length)))?;
     file.sync_data()
+}
+
+/// Whether nothing follows the last checkpoint of a file. What is before its last bytes is not read: it was checked when it was
+/// the end, and the file grows without a bound.
+fn ends_with_checkpoint(file: &mut File, length: u64) -> std::io::Result<bool> {
+    let from = length.saturating_sub(LAST_BYTES_MAX);
+    file.seek(SeekFrom::Start(from))?;
+    let mut bytes = Vec::new();
+    Read::by_ref(file).take(LAST_BYTES_MAX).read_to_end(&mut bytes)?;
+    // The block can begin within a character, of which the rest does not matter.
+    let text = String::from_utf8_lossy(&bytes);
+    let last = text.rfind(&format!("\n{ORIGIN}")).map(|at| at + 1).or((from == 0).then_some(0));
+    Ok(last.is_some_and(|last| Note::read_all(&text[last..]).is_ok()))
 }
 
 /// Sends a checkpoint. What is answered is not read, but for the status.
@@ -104,14 +129,20 @@ async fn post(url: &Url, note: &Note) -> Result<(), String> {
 mod tests {
     use super::*;
 
+    /// A checkpoint in its form, with a signature that nobody made.
+    fn note(size: u64) -> String {
+        let (root, signature) = (format!("{}=", "A".repeat(43)), format!("{}=", "A".repeat(91)));
+        format!("airlock-journal/1\n{size}\n{root}\n\n\u{2014} airlock-journal/1 {signature}\n")
+    }
+
     #[test]
     fn checkpoints_are_appended_to_a_file_of_this_user() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("kept.txt");
-        append(&path, "airlock-journal/1\n").unwrap();
-        append(&path, "airlock-journal/2\n").unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "airlock-journal/1\n\nairlock-journal/2\n");
+        append(&path, &note(1)).unwrap();
+        append(&path, &note(2)).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{}\n{}", note(1), note(2)));
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert!(append(folder.path(), "x").unwrap_err().to_string().contains("not a file"));
         assert!(append(&folder.path().join("no/such"), "x").is_err());
@@ -127,5 +158,35 @@ mod tests {
             assert!(said.contains("something else than checkpoints"), "{content}: {said}");
             assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
         }
+    }
+
+    #[test]
+    fn a_file_with_anything_behind_its_last_checkpoint_is_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kept.txt");
+        let whole = note(1);
+        let torn = |bytes: usize| whole.as_bytes()[..whole.len() - bytes].to_vec();
+        let long = vec![b'x'; 2 * usize::try_from(LAST_BYTES_MAX).unwrap()];
+        let ends = [
+            torn(1),
+            torn(20),
+            torn(100),
+            torn(whole.len() - ORIGIN.len()),
+            [whole.as_bytes(), b"notes\n"].concat(),
+            [whole.as_bytes(), b"\n\xff\xfe"].concat(),
+            [whole.as_bytes(), b"\nairlock-journal/1\n2\n"].concat(),
+            [whole.as_bytes(), &long].concat(),
+        ];
+        for content in ends {
+            std::fs::write(&path, &content).unwrap();
+            let said = append(&path, &note(2)).unwrap_err().to_string();
+            assert!(said.contains("does not end with a whole checkpoint"), "{said}");
+            assert_eq!(std::fs::read(&path).unwrap(), content);
+        }
+        // More than is read of a file, with an end of the block within a checkpoint.
+        let many = note(1).repeat(2000);
+        std::fs::write(&path, &many).unwrap();
+        append(&path, &note(2)).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{many}\n{}", note(2)));
     }
 }

@@ -122,3 +122,17 @@ fn the_state_folder_is_made_for_this_user_whatever_the_umask_is() {
         assert_eq!(mode & 0o777, 0o700, "{made}");
     }
 }
+
+#[test]
+fn an_address_that_is_none_says_what_to_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let how = "write an IP address with a port, such as 127.0.0.1:8787; names are not looked up";
+    let path = folder.path().join("airlock.toml");
+    for text in ["foo", "localhost:8787", "127.0.0.1"] {
+        refuses(&check(folder.path(), &format!("http.listen = {text:?}"), ""), &[how]);
+        std::fs::write(&path, "[tools]\n").unwrap();
+        let served = airlock(&path, &["serve", "--http", text]);
+        assert_eq!(served.status.code(), Some(2));
+        assert!(stderr(&served).contains(how), "{}", stderr(&served));
+    }
+}

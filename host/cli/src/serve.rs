@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::confined::Process;
 use super::print::{Message, Printer};
 use super::{EXIT_HOST, EXIT_USAGE, Ended, Threads, open};
-use airlock::config::ConfigFile;
+use airlock::config::{ConfigFile, listen_address};
 use airlock::host::Host;
 use airlock::registry::OutOfReach;
 use airlock_journal::{JournalView, Standing};
@@ -41,7 +41,7 @@ pub(super) struct Args {
     #[arg(long)]
     stdio: bool,
     /// Serve over HTTP; without an address, at `http.listen` or 127.0.0.1:8787
-    #[arg(long, value_name = "ADDRESS", num_args = 0..=1)]
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, value_parser = listen_address)]
     http: Option<Option<SocketAddr>>,
     /// Let clients that reach the HTTP port call tools without a token
     #[arg(long, requires = "http")]

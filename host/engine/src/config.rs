@@ -36,7 +36,7 @@ pub use self::fallback::{Age, Cached, Fallback, Fallbacks};
 pub use self::hold::{
     ApprovalConfig, Approvals, Expires, HoldConfig, ToolHoldConfig, WebhookConfig, WebhookUrl,
 };
-pub use self::http::{HttpConfig, OauthConfig};
+pub use self::http::{HttpConfig, OauthConfig, listen_address};
 pub use self::journal::{
     CheckpointConfig, Every, ExportTo, JournalConfig, KeepFor, Retention, ToolJournalConfig, WithoutJournal,
 };

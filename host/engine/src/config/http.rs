@@ -16,6 +16,7 @@ use airlock_types::diagnostic::Diagnostic;
 #[non_exhaustive]
 pub struct HttpConfig {
     /// The address, unless `serve --http` gives one. Default 127.0.0.1:8787.
+    #[serde(deserialize_with = "listen")]
     pub listen: Option<SocketAddr>,
     /// Whether requests without a token may call, as the caller `anonymous`. Default false.
     pub allow_anonymous: bool,
@@ -39,6 +40,20 @@ pub struct HttpConfig {
     pub sessions_max: u32,
     /// The former name of `server.drain_ms`; accepted with a warning.
     pub drain_ms: Option<u64>,
+}
+
+/// An address to listen at. The error says what to write, which that of the standard library does not.
+///
+/// # Errors
+/// When the text is not an IP address with a port.
+pub fn listen_address(text: &str) -> Result<SocketAddr, &'static str> {
+    let how = "write an IP address with a port, such as 127.0.0.1:8787; names are not looked up";
+    text.parse().map_err(|_| how)
+}
+
+fn listen<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(value)?;
+    listen_address(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
 impl Default for HttpConfig {

@@ -98,6 +98,24 @@ fn another_contract_leaves_the_embedded_comments() {
 }
 
 #[test]
+fn comments_of_functions_that_the_component_lacks_are_named_and_not_counted() {
+    let place = Place::new(&component(), "");
+    let more = "    /// Looks away.\n    export look-away: func();\n}\n";
+    let wit = WIT.trim_end().strip_suffix('}').unwrap();
+    std::fs::write(place.path("world.wit"), format!("{wit}{more}")).unwrap();
+    let packed = place.run(&["pack", "one.wasm", "--wit", "world.wit"]);
+    assert!(packed.status.success(), "{}", stderr(&packed));
+    assert!(stdout(&packed).contains("doc comments of 1 function"), "{}", stdout(&packed));
+    let said = stderr(&packed);
+    assert!(said.contains("no function that can be a tool for `look-away`, whose"), "{said}");
+    let other = "package a:c;\nworld w { /// Sorts.\nexport sort: func(); }\n";
+    std::fs::write(place.path("other.wit"), other).unwrap();
+    let packed = place.run(&["pack", "one.wasm", "--wit", "other.wit"]);
+    assert!(stdout(&packed).contains("doc comments of 0 functions"), "{}", stdout(&packed));
+    assert!(stderr(&packed).contains("is this the WIT"), "{}", stderr(&packed));
+}
+
+#[test]
 fn comments_that_are_damaged_are_not_dropped_in_silence() {
     let place = Place::new(&component(), "");
     let mut damaged = component();

@@ -3,7 +3,7 @@
 
 mod source;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::Ended;
@@ -11,7 +11,7 @@ use super::print::{Message, Printer};
 use airlock::file;
 use airlock::host;
 use airlock::registry::{self, Unpacked};
-use airlock_contract::component::{FunctionDocs, said_of};
+use airlock_contract::component::{ComponentInfo, FunctionDocs, said_of};
 use airlock_contract::docs;
 use airlock_contract::manifest::Manifest;
 use airlock_contract::package::{Packed, SECTION_BYTES_MAX, embed};
@@ -44,7 +44,7 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
         registry::unpacked(&args.component, &cache)
             .await
             .map_err(|err| said(format!("`{}`: {err}", args.component.display())))?;
-    let docs = match &args.wit {
+    let mut docs = match &args.wit {
         Some(wit) => docs(wit, args.world.as_deref())?,
         // Only the contract is replaced. Nothing else could bring the comments back: they are in no other file of a delivery.
         None => embedded.unwrap_or_else(|err| {
@@ -56,6 +56,7 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
             BTreeMap::new()
         }),
     };
+    left_out(&mut docs, &component.info, printer);
     let contract = contract(args)?;
     if let Some((path, text)) = &contract {
         let manifest = Manifest::parse(text, &path.display().to_string())?;
@@ -92,6 +93,27 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
         count(packed.docs.len() as u64, "function"),
     ));
     Ok(0)
+}
+
+/// Removes the comments of functions that no tool of the component has, and names them: the WIT may be that of another one.
+fn left_out(docs: &mut BTreeMap<String, FunctionDocs>, info: &ComponentInfo, printer: &Printer) {
+    // By address, in the way in which a tool finds its comments.
+    let addresses: BTreeMap<String, String> = docs.keys().map(|key| (key.clone(), key.clone())).collect();
+    let own: BTreeSet<&String> = info
+        .functions
+        .iter()
+        .filter_map(|function| said_of(function, &info.functions, |address| addresses.get(address)))
+        .collect();
+    let foreign: Vec<String> =
+        docs.keys().filter(|key| !own.contains(key)).map(|key| format!("`{key}`")).collect();
+    docs.retain(|key, _| own.contains(key));
+    if !foreign.is_empty() {
+        printer.note(format!(
+            "warning: the component exports no function that can be a tool for {}, whose doc comments are left out: is this the WIT that \
+             it was built from?",
+            foreign.join(", ")
+        ));
+    }
 }
 
 /// The doc comments of a WIT file or folder, by function.

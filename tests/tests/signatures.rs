@@ -211,6 +211,23 @@ fn ten_attacks_are_refused_by_ten_codes() {
     shop.serves();
 }
 
+#[test]
+fn a_lower_serial_in_the_place_of_a_higher_one_is_warned_of() {
+    let shop = Shop::new();
+    let said = |serial: &str, more: &[&str]| {
+        let args = ["sign", "convert.wasm", "--key", "ours.pem", "--serial", serial];
+        let signed = shop.run(&[&args[..], more].concat());
+        assert!(signed.status.success(), "{}", stderr(&signed));
+        stderr(&signed)
+    };
+    for place in [&[][..], &["--embed"]] {
+        for (serial, is_warned) in [("5", false), ("5", false), ("7", false), ("6", true), ("6", false)] {
+            let said = said(serial, place);
+            assert_eq!(said.contains("the serial 6 is lower than 7"), is_warned, "{serial}: {said}");
+        }
+    }
+}
+
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     bytes.windows(wanted.len()).position(|at| at == wanted)
 }

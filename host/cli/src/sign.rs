@@ -70,6 +70,12 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
     let (target, others) = others(args.embed, path)?;
     let others =
         Envelope::lines(&others).map_err(|fault| said(format!("`{}`: {fault}", target.display())))?;
+    if let Some(before) = key.serial_replaced(&others).filter(|before| *before > serial) {
+        printer.note(format!(
+            "warning: the serial {serial} is lower than {before}, that of the signature which this one replaces: a registry that has \
+             accepted {before} refuses it"
+        ));
+    }
     let lines = key.replace(&others, &envelope).map_err(|err| said(err.to_string()))?;
     let content = match args.embed {
         true => embed_signatures(&bytes, lines.as_bytes()).map_err(|err| here(&err))?,

@@ -113,6 +113,15 @@ impl SigningKey {
         Ok(Envelope::new(&payload, &self.public(), |bytes| self.0.sign(bytes).as_ref().to_vec()))
     }
 
+    /// The highest serial among the statements that [`SigningKey::replace`] takes away. What cannot be read has none: nobody
+    /// verifies it.
+    pub fn serial_replaced(&self, others: &[Envelope]) -> Option<u64> {
+        let key = self.public();
+        let replaced = others.iter().filter(|other| other.has_statement() && other.is_only_of(&key));
+        let statements = replaced.filter_map(|other| Statement::parse(&other.payload().ok()?).ok()?);
+        statements.map(|statement| statement.predicate.serial).max()
+    }
+
     /// Puts an envelope among others: in the place of those of this key alone, which are about older versions.
     ///
     /// # Errors

@@ -322,3 +322,19 @@ fn input_that_cannot_be_read_ends_with_an_error_and_none_with_no_word() {
         assert!(none.status.success() && !said.contains("panicked") && !said.contains("WARN"), "{said}");
     }
 }
+
+#[test]
+fn output_that_cannot_be_written_ends_with_an_error_that_says_so() {
+    let mut command = Command::new(program());
+    command.arg("--registry").arg(registry("example")).args(["serve", "--stdio"]);
+    command.stdin(Stdio::piped()).stdout(File::create("/dev/full").unwrap()).stderr(Stdio::piped());
+    let mut server = command.spawn().unwrap();
+    let mut stdin = server.stdin.take().unwrap();
+    stdin.write_all(session().as_bytes()).unwrap();
+    let output = server.wait_with_output().unwrap();
+    drop(stdin);
+    let said = crate::stderr(&output);
+    assert_eq!(output.status.code(), Some(70), "{said}");
+    assert!(said.contains("error: the output cannot be written to stdout: No space left"), "{said}");
+    assert!(!said.contains("rmcp"), "{said}");
+}

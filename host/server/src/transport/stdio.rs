@@ -58,11 +58,16 @@ pub async fn serve(host: Arc<Host>, stop: impl Future<Output = ()>) -> anyhow::R
     std::thread::Builder::new().name("stdin".into()).spawn(move || reader.run())?;
     let serve = async {
         // The reader starts before the handshake, because rmcp receives the handshake's messages from it.
-        let transport = Handshake::new(messages, out);
+        let transport = Handshake::new(messages, out.clone());
         let server = match Server::new(host).serve(transport).await {
             // Stdin ended before a handshake: a client that left, or a script that starts the program without input.
             Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
-            begun => begun?,
+            // The error of rmcp has names of its types in it.
+            Err(err) => match out.failed() {
+                Some(why) => anyhow::bail!("the output cannot be written to stdout: {why}"),
+                None => return Err(err.into()),
+            },
+            Ok(server) => server,
         };
         // The peer exists only after the handshake. From here on the reader passes requests to `calls` instead of rmcp.
         calls.begin(server.peer().clone());

@@ -1,7 +1,7 @@
 //! Writes whole lines in order. Messages that wait together are written together.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde::Serialize;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
@@ -20,6 +20,8 @@ pub(super) struct Out {
     has_writer: AtomicBool,
     /// Stdout is closed or broken. Answers are discarded, so that they do not accumulate.
     is_closed: AtomicBool,
+    /// Why stdout broke, for who serves.
+    failed: OnceLock<String>,
     /// `None` after it was closed or failed.
     pipe: tokio::sync::Mutex<Option<Pipe>>,
 }
@@ -45,8 +47,13 @@ impl Pipe {
 impl Out {
     pub(super) fn new(pipe: Box<dyn AsyncWrite + Send + Unpin>) -> Out {
         let pipe = Some(Pipe { to: pipe, batch: Vec::new() }).into();
-        let (waiting, has_writer, is_closed) = Default::default();
-        Out { waiting, has_writer, is_closed, pipe }
+        let (waiting, has_writer, is_closed, failed) = Default::default();
+        Out { waiting, has_writer, is_closed, failed, pipe }
+    }
+
+    /// Why nothing more can be written, if a write failed.
+    pub(super) fn failed(&self) -> Option<&str> {
+        self.failed.get().map(String::as_str)
     }
 
     /// Queues a message. The caller must ensure that `write` is called afterwards.
@@ -96,6 +103,8 @@ impl Out {
             && let Err(err) = open.write().await
         {
             self.discard();
+            // The first one counts, and no other write follows it.
+            let _ = self.failed.set(err.to_string());
             return Err(err);
         }
         *pipe = Some(open);
@@ -174,6 +183,7 @@ mod tests {
         let out = Out::new(Box::new(ours));
         out.put(&"lost").unwrap();
         assert!(out.write().await.is_err());
+        assert_eq!(out.failed(), Some("broken pipe"));
         let line = "x".repeat(8 << 20);
         out.put(&line).unwrap();
         assert!(!out.is_full());

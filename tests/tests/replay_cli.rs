@@ -110,6 +110,17 @@ fn a_bisection_names_the_version_that_changed_the_answer() {
     let other = tools.join("text-digest.wasm").display().to_string();
     let (exit, said) = bisect(&[versions[0].clone(), other]);
     assert!(exit == Some(1) && said.contains("text-digest.wasm is no version of"), "{said}");
+    // With two functions, none of them is the tool that the entry is named after.
+    let two = folder.path().join("two.wasm");
+    let second = "(core module $n (func (export \"g\"))) (core instance $j (instantiate $n)) \
+                  (func (export \"g\") (canon lift (core func $j \"g\")))";
+    std::fs::write(&two, crate::described::beside(second)).unwrap();
+    let (exit, said) = bisect(&[versions[0].clone(), two.display().to_string()]);
+    assert!(
+        exit == Some(1) && said.contains("two.wasm is no version of the component of `convert`"),
+        "{said}"
+    );
+    assert!(!said.contains("registry has no tool"), "{said}");
 }
 
 #[test]

@@ -161,10 +161,13 @@ impl Bisection<'_> {
         // A version that refuses the arguments answers otherwise, too.
         match replay(&host, &self.recorded, self.args.mode.into()).await {
             Ok(replayed) => Ok(Answer::of(&replayed)),
-            // Another component, and no version of this one.
-            Err(err @ (ReplayError::NoTool(_) | ReplayError::Run(_))) => {
-                Err(Message(format!("{}: {err}", self.name(version))).into())
-            }
+            // Another component, and no version of this one. The registry has the tool: this component took its place.
+            Err(ReplayError::NoTool(tool)) => Err(Message(format!(
+                "{} is no version of the component of `{tool}`: it has no function that would be this tool",
+                self.name(version)
+            ))
+            .into()),
+            Err(err @ ReplayError::Run(_)) => Err(Message(format!("{}: {err}", self.name(version))).into()),
             Err(err) => Ok(Answer(err.to_string())),
         }
     }

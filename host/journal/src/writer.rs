@@ -96,8 +96,9 @@ impl Writer {
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(within) {
             self.abandoned.store(true, Ordering::Release);
-            // The thread counts lost records between two tries. A disk that never returns is not waited for.
-            let _ = ended.recv_timeout(2 * store::BUSY);
+            // The thread counts lost records between two tries, each of which may wait for the database twice. A disk that
+            // never returns is not waited for.
+            let _ = ended.recv_timeout(6 * store::BUSY);
         }
         self.shared.waiting() == 0 && self.shared.lost.count() == lost
     }

@@ -464,6 +464,16 @@ async fn the_grant_that_a_denied_use_of_a_folder_names_makes_exactly_that_use_pa
             ..case(desk::writable(""), "act", write("12345"), more, "callers.ann.grants.files[0]")
         },
         Case {
+            of_caller: "grants.files = [{ guest = \"/data\", host = \"../data\" }]\n",
+            ..case(
+                desk::writable(""),
+                "act",
+                write("x"),
+                "writing files there is not granted",
+                "callers.ann.grants.files[0]",
+            )
+        },
+        Case {
             of_caller: "grants.files = [{ guest = \"/data\" }]\n",
             ..case(
                 desk::writable(""),

@@ -1,12 +1,16 @@
 //! The line of a caller's entry that would leave a use which the tool itself has: one that is added, or the one that refused
 //! it, widened.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 
 use super::mend::{Mend, in_list, in_table, raised};
 use airlock_types::grant::http::GuestHeader;
 use airlock_types::grant::narrowing::{FilesNarrowing, HttpNarrowing, Keys, KeyvalueNarrowing};
-use airlock_types::grant::{Access, Asked, Grants, Narrowing, Why, files, http, keyvalue, text_line, values};
+use airlock_types::grant::{
+    Access, Asked, FilesGrant, Grants, Narrowing, Why, files, http, keyvalue, text_line, values,
+};
 
 /// The setting of a caller's entry that refused a use, and the line that would leave it. `None` where the entry is not what
 /// refused it: a bound of the tool's own grant is reached first. `tried` are the grants of `report` that are in force.
@@ -27,9 +31,16 @@ pub(super) fn mend(
             Some(replaced(http::NAME, place, &own.http, &widened_http(entry, why)?))
         }
         (Asked::Files(_, path), Why::Bound(bound, least)) => {
+            let granted = grants.files.iter().find(|grant| files::is_same(&grant.guest, path))?;
+            // Of several that leave the folder the last one counts. One with a host may be of another tool's folder.
+            let is_of = |entry: &FilesNarrowing| entry.host.as_ref().is_none_or(|host| *host == granted.host);
+            let admitting = || {
+                let entries = own.files.iter().enumerate();
+                entries.filter(|(_, entry)| entry.admits(Access::ReadWrite, path)).rev()
+            };
             let (place, entry) =
-                own.files.iter().enumerate().find(|(_, entry)| entry.admits(Access::ReadWrite, path))?;
-            let granted = grants.files.iter().find(|grant| files::is_same(&grant.guest, path))?.bounds()?;
+                admitting().find(|(_, entry)| is_of(entry)).or_else(|| admitting().next())?;
+            let granted = granted.bounds()?;
             let most = match bound {
                 "files_max" => granted.files_max.into(),
                 "file_bytes_max" => granted.file_bytes_max,
@@ -49,14 +60,14 @@ pub(super) fn mend(
         }
         (_, Why::Bound(..) | Why::Header(_)) => None,
         (_, Why::NotGranted | Why::Beyond | Why::Address) => {
-            let has = [Some(grants), tried].into_iter().flatten().any(|grants| grants.admits(asked));
-            has.then(|| left(own, asked)).flatten()
+            let having = [Some(grants), tried].into_iter().flatten().find(|grants| grants.admits(asked))?;
+            left(own, having, asked)
         }
     }
 }
 
-/// The line that leaves a use of something new.
-fn left(own: &Narrowing, asked: &Asked) -> Option<(Option<String>, Mend)> {
+/// The line that leaves a use of something new. `having` has it.
+fn left(own: &Narrowing, having: &Grants, asked: &Asked) -> Option<(Option<String>, Mend)> {
     let added = |mend: Mend| Some((None, mend));
     match asked {
         Asked::Http(..) => {
@@ -65,14 +76,10 @@ fn left(own: &Narrowing, asked: &Asked) -> Option<(Option<String>, Mend)> {
         }
         Asked::Config(key) => added(left_value(&own.config, values::CONFIG, key)),
         Asked::Env(key) => added(left_value(&own.env, values::ENV, key)),
-        // Of any folder of the host: the tool's grant says which.
         Asked::Files(access, path) => {
-            let access = match access {
-                Access::Read => String::new(),
-                Access::ReadWrite => format!(", access = {}", text_line(access.as_str())),
-            };
-            let entry = format!("{{ guest = {}{access} }}", text_line(path));
-            added(in_list(files::NAME, lines(&own.files), entry, None))
+            let same = having.files.iter().find(|grant| files::is_same(&grant.guest, path));
+            let granted = same.or_else(|| having.files.iter().find(|grant| grant.admits(*access, path)))?;
+            Some(left_folder(&own.files, granted, *access))
         }
         Asked::Keyvalue(bucket) if own.keyvalue.is_some() => {
             let mut entry = own.keyvalue.clone()?;
@@ -83,6 +90,37 @@ fn left(own: &Narrowing, asked: &Asked) -> Option<(Option<String>, Mend)> {
             added(Mend::setting(Grants::least(asked)?.lines().pop()?))
         }
     }
+}
+
+/// The line that leaves this folder, and none that another tool has at the same path: the entry has the host of the grant.
+pub(super) fn left_folder(
+    own: &[FilesNarrowing],
+    granted: &FilesGrant,
+    access: Access,
+) -> (Option<String>, Mend) {
+    let FilesGrant { host, guest, .. } = granted;
+    let former = |of: Option<&PathBuf>| {
+        let mut entries = own.iter().enumerate();
+        entries.find(|(_, entry)| entry.host.as_ref() == of && files::is_same(&entry.guest, guest))
+    };
+    if let Some((place, entry)) = former(Some(host)) {
+        let widened = FilesNarrowing { access: entry.access.max(access), ..entry.clone() };
+        return replaced(files::NAME, place, own, &widened);
+    }
+    let host = Some(host.clone());
+    let entry = match former(None) {
+        // It stays as it is, as it is of the folders of other tools, too. What it bounds stays bounded.
+        Some((_, entry)) => FilesNarrowing { host, access: entry.access.max(access), ..entry.clone() },
+        None => FilesNarrowing {
+            guest: guest.clone(),
+            access,
+            host,
+            bytes_max: None,
+            files_max: None,
+            file_bytes_max: None,
+        },
+    };
+    (None, in_list(files::NAME, lines(own), line(&entry), None))
 }
 
 /// Values are the tool's, so that a key is enough; a table of values has one more.
@@ -199,4 +237,54 @@ fn widened_keyvalue(
     };
     *place = Some(raised((*place).filter(|own| *own < most)?, least));
     Some(entry)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Tries a use of `/d`, which the tool may write to and which is the folder `data`.
+    #[track_caller]
+    fn check(own: serde_json::Value, why: Why, entry: Option<&str>, line: &str) {
+        let own: Narrowing = serde_json::from_value(json!({ "files": own })).unwrap();
+        let grants = json!({"files": [{"host": "data", "guest": "/d", "access": "read-write"}]});
+        let grants: Grants = serde_json::from_value(grants).unwrap();
+        let asked = Asked::Files(Access::ReadWrite, "/d".to_owned());
+        let (found, mend) = mend(&own, &grants, None, (&asked, why)).unwrap();
+        assert_eq!((found.as_deref(), &*mend.line), (entry, &*format!("grants.files = [{line}]")));
+    }
+
+    #[test]
+    fn the_line_for_a_folder_leaves_none_of_another_tool_at_the_same_path() {
+        let check_left =
+            |own: serde_json::Value, entry: Option<&str>, line: &str| check(own, Why::Beyond, entry, line);
+        let new = r#"{ access = "read-write", guest = "/d", host = "data" }"#;
+        check_left(json!([]), None, new);
+        check_left(json!([{"host": "data", "guest": "/d"}]), Some("grants.files[0]"), new);
+        let other = r#"{ access = "read-write", guest = "/d", host = "private" }"#;
+        check_left(
+            json!([{"host": "private", "guest": "/d", "access": "read-write"}, {"host": "data", "guest": "/d", "bytes_max": 3}]),
+            Some("grants.files[1]"),
+            &format!(r#"{other}, {{ access = "read-write", bytes_max = 3, guest = "/d", host = "data" }}"#),
+        );
+        // An entry of each tool's folder is not widened.
+        let of_each = r#"{ access = "read", files_max = 1, guest = "/d" }"#;
+        check_left(
+            json!([{"guest": "/d", "files_max": 1}]),
+            None,
+            &format!(r#"{of_each}, {{ access = "read-write", files_max = 1, guest = "/d", host = "data" }}"#),
+        );
+        // Nor is the entry of another folder where a bound is reached.
+        check(
+            json!([
+                {"host": "data", "guest": "/d", "access": "read-write", "bytes_max": 3},
+                {"host": "private", "guest": "/d", "access": "read-write", "bytes_max": 3},
+            ]),
+            Why::Bound("bytes_max", Some(5)),
+            Some("grants.files[0]"),
+            r#"{ access = "read-write", bytes_max = 5, guest = "/d", host = "data" }, { access = "read-write", bytes_max = 3, guest = "/d", host = "private" }"#,
+        );
+    }
 }

@@ -24,7 +24,10 @@ fn merged(alone: &str, grants: &Grants, of_caller: Option<&Narrowing>) -> Option
             Some(in_list(http::NAME, entries, reached.or_else(entry)?, None))
         }
         files::NAME => Some(match (of_caller, same_folder(value, grants)) {
-            (Some(own), _) => in_list(files::NAME, caller::lines(&own.files), entry()?, None),
+            (Some(own), _) => match tools_folder(value, grants) {
+                Some((granted, access)) => caller::left_folder(&own.files, granted, access).1,
+                None => in_list(files::NAME, caller::lines(&own.files), entry()?, None),
+            },
             // A folder has one entry, which gets the access that is asked for.
             (None, Some((place, wider))) => in_list(files::NAME, files_lines(grants), wider, Some(place)),
             (None, None) => in_list(files::NAME, files_lines(grants), entry()?, None),
@@ -60,6 +63,18 @@ fn same_folder(asked: &Value, grants: &Grants) -> Option<(usize, String)> {
     let place = grants.files.iter().position(|grant| files::is_same(&grant.guest, guest))?;
     let wider = FilesGrant { access: Access::ReadWrite, ..grants.files.get(place)?.clone() };
     Some((place, wider.line()))
+}
+
+/// The tool's own grant of a folder that is asked for, with the access.
+fn tools_folder<'g>(asked: &Value, grants: &'g Grants) -> Option<(&'g FilesGrant, Access)> {
+    let asked = asked.as_array()?.first()?;
+    let guest = asked.get("guest")?.as_str()?;
+    let access = match asked.get("access") {
+        Some(access) => access.clone().try_into().ok()?,
+        None => Access::default(),
+    };
+    let granted = grants.files.iter().find(|grant| files::is_same(&grant.guest, guest))?;
+    Some((granted, access))
 }
 
 /// A grant of buckets that is there already, with those that are asked for.
@@ -129,5 +144,10 @@ mod tests {
         let caller: Narrowing = serde_json::from_value(json!({"config": ["a"]})).unwrap();
         let mended = mend(region, &Grants::default(), Some(&caller));
         assert_eq!(mended.line, "grants.config = [\"a\", \"region\"]");
+        // A caller's entry names the folder that the tool has.
+        let granted = json!({"files": [{"host": "d", "guest": "/d", "access": "read-write"}]});
+        let granted: Grants = serde_json::from_value(granted).unwrap();
+        let mended = mend("grants.files = [{ host = \"…\", guest = \"/d\" }]", &granted, Some(&caller));
+        assert_eq!(mended.line, "grants.files = [{ access = \"read\", guest = \"/d\", host = \"d\" }]");
     }
 }

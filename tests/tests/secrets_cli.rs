@@ -177,6 +177,15 @@ fn a_secret_that_no_request_carries_is_not_said_to_be_sent() {
     let args = "{\"method\":\"GET\",\"url\":\"x\",\"times\":0}";
     let explained = stdout(&run(web.folder.path(), &["explain", "web_repeat", args], ""));
     assert_eq!(explained.matches("the host adds the secret").count(), 1, "{explained}");
+    // Two grants that together admit each request of a third one.
+    let of = |method: &str| format!("{{ host = \"a.example\", methods = [\"{method}\"] }}");
+    let grants = format!("grants.http = [\n{},\n{},\n{},\n]\n", of("GET"), of("HEAD"), sent("K", "/"));
+    web.file(&format!("{grants}{K}"));
+    let checked = said(&run(web.folder.path(), &["check"], ""));
+    assert!(
+        checked.contains("its secret `K` is never sent") && !checked.contains("sends the secret `K`"),
+        "{checked}"
+    );
 }
 
 #[test]

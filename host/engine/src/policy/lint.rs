@@ -237,20 +237,28 @@ fn wildcard(grant: &HttpGrant) -> Option<String> {
     })
 }
 
-/// A grant whose requests another one admits first, with what that one has.
-fn shadowed<'g>(grant: &HttpGrant, mut earlier: impl Iterator<Item = &'g HttpGrant>) -> Option<String> {
-    let other = earlier.find(|earlier| grant.is_shadowed_by(earlier))?;
-    let what = match (&grant.secret, grant.secret == other.secret) {
-        (Some(secret), false) => format!("its secret `{}` is never sent", secret.name),
-        (None, false) => "its requests carry the secret of that one".to_owned(),
+/// A grant whose requests others admit first, each with what that one has.
+fn shadowed<'g>(grant: &HttpGrant, earlier: impl Iterator<Item = &'g HttpGrant> + Clone) -> Option<String> {
+    let others = grant.shadowed_by(earlier)?;
+    let differs = |other: &&&HttpGrant| other.secret != grant.secret;
+    let count = others.iter().filter(differs).count();
+    let other = others.iter().find(differs).or_else(|| others.first())?;
+    let is_beyond = |other: &&HttpGrant| grant.addresses.iter().any(|own| !other.addresses.contains(own));
+    let what = match &grant.secret {
         // The addresses of all grants that admit a request count together.
-        (_, true) if grant.addresses.iter().any(|network| !other.addresses.contains(network)) => return None,
-        (_, true) => "it counts only once that one has no request left".to_owned(),
+        _ if count == 0 && others.iter().any(is_beyond) => return None,
+        _ if count == 0 => "it counts only once that one has no request left".to_owned(),
+        Some(secret) if count == others.len() => format!("its secret `{}` is never sent", secret.name),
+        Some(secret) => format!("its secret `{}` is not sent by each of its methods", secret.name),
+        None => "its requests carry the secret of that one".to_owned(),
     };
+    let other = other.extent();
+    let is_one = others.iter().all(|each| each.extent() == other);
+    let of = if is_one { "one of the grant of" } else { "one of the grants before it, such as that of" };
+    let before = if is_one { " before it" } else { "" };
     Some(format!(
-        "each request of `{}` is one of the grant of `{}` before it, so that {what}: write the narrower one first, or one of them",
+        "each request of `{}` is {of} `{other}`{before}, so that {what}: write the narrower one first, or one of them",
         grant.extent(),
-        other.extent()
     ))
 }
 

@@ -18,6 +18,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -230,10 +231,19 @@ impl HttpGrant {
         }
     }
 
-    /// Whether another grant that comes before it admits each of its requests, so that none is left for it but those beyond
-    /// the other's bounds.
-    pub fn is_shadowed_by(&self, earlier: &HttpGrant) -> bool {
-        self.extent().is_within(&earlier.extent()) && self.headers.is_subset(&earlier.headers)
+    /// The grants before it that admit each of its requests, the first one for each method, so that none is left for it but
+    /// those beyond their bounds. `None` where some are its own. By one method a list covers it only if one grant does.
+    pub fn shadowed_by<'g>(
+        &self,
+        earlier: impl Iterator<Item = &'g HttpGrant> + Clone,
+    ) -> Option<Vec<&'g HttpGrant>> {
+        let covering = |method: &Method| {
+            let of_method = Extent { methods: Cow::Owned([method.clone()].into()), ..self.extent() };
+            earlier.clone().find(|earlier| {
+                of_method.is_within(&earlier.extent()) && self.headers.is_subset(&earlier.headers)
+            })
+        };
+        self.methods.iter().map(covering).collect()
     }
 
     /// What the host adds to requests under the grant, in words. Names the secret, never its value.
@@ -248,7 +258,7 @@ pub fn secret_texts<'g>(grants: impl Iterator<Item = &'g HttpGrant>) -> Vec<Stri
     let mut earlier: Vec<&HttpGrant> = Vec::new();
     let mut texts: Vec<String> = Vec::new();
     for grant in grants {
-        let is_new = !earlier.iter().any(|earlier| grant.is_shadowed_by(earlier));
+        let is_new = grant.shadowed_by(earlier.iter().copied()).is_none();
         texts.extend(grant.secret_text().filter(|text| is_new && !texts.contains(text)));
         earlier.push(grant);
     }

@@ -235,3 +235,22 @@ fn a_secret_is_of_one_host_and_leaves_over_tls_or_to_this_machine() {
     let allowed = &effective(&[asked], std::slice::from_ref(&with))[0].allowed;
     assert_eq!(allowed.secret, with.secret, "what is narrowed keeps its secret");
 }
+
+#[test]
+fn a_secret_is_not_said_to_be_sent_where_earlier_grants_have_each_method() {
+    let secret = json!({"name": "K", "header": "authorization"});
+    let texts = |earlier: &[serde_json::Value]| {
+        let own = json!({"host": "a.b.example", "path": "/v1", "secret": secret});
+        let grants: Vec<_> = earlier.iter().cloned().chain([own]).map(grant).collect();
+        secret_texts(grants.iter()).len()
+    };
+    let [get, head] = ["GET", "HEAD"].map(|method| json!({"host": "a.b.example", "methods": [method]}));
+    assert_eq!(texts(std::slice::from_ref(&get)), 1);
+    assert_eq!(texts(&[get.clone(), json!({"host": "b.example", "methods": ["HEAD"]})]), 1);
+    assert_eq!(
+        texts(&[get.clone(), json!({"host": "a.b.example", "path": "/v1/x", "methods": ["HEAD"]})]),
+        1
+    );
+    assert_eq!(texts(&[get.clone(), head]), 0);
+    assert_eq!(texts(&[get, json!({"host": "*.b.example", "methods": ["HEAD", "POST"]})]), 0);
+}

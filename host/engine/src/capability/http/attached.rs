@@ -95,7 +95,16 @@ fn with_parameter(target: &PathAndQuery, name: &str, pair: &str) -> Option<Uri> 
 /// Whether a part of a query sets a parameter, also for a server that takes `;` for a separator.
 fn sets(part: &str, name: &str) -> bool {
     let mut names = part.split(';').filter_map(|one| form_urlencoded::parse(one.as_bytes()).next());
-    names.any(|(found, _)| found == name)
+    let name = folded(name);
+    names.any(|(found, _)| folded(&found) == name)
+}
+
+/// A parameter's name as the laxest servers compare it: without case, with these characters alike, as in names that become
+/// variables, and of a list its name.
+fn folded(name: &str) -> String {
+    let name = ["[]", "[0]"].into_iter().find_map(|index| name.strip_suffix(index)).unwrap_or(name);
+    let lower = name.chars().flat_map(char::to_lowercase);
+    lower.map(|one| if matches!(one, '.' | ' ' | '-') { '_' } else { one }).collect()
 }
 
 #[cfg(test)]
@@ -148,6 +157,20 @@ mod tests {
         for other in ["key=own", "key", "%6bey=own", "ke%79", "key=own;b=c", "b=c;key=own"] {
             check(&format!("/a?{other}"), "/a?");
             check(&format!("/a?b=1&{other}&keys=2&c=key"), "/a?b=1&keys=2&c=key&");
+        }
+        for other in ["KEY=own", "Key", "key[]=own", "key%5B%5D=own", "key%5b0]=own", "b=c;KEY[]=own"] {
+            check(&format!("/a?{other}"), "/a?");
+        }
+        check("/a?key[1]=2&key[a]=b&[]=1", "/a?key[1]=2&key[a]=b&[]=1&");
+        for name in ["api_key", "api-key", "API.Key"] {
+            for other in
+                ["API_KEY", "api.key", "api%20key", "api+key", "api-key", "api_key[]", "Api%2EKey[0]"]
+            {
+                let written = serde_json::json!({"name": "K", "query": name});
+                let request = sent(written, &format!("/a?{other}=own&apikey=1"), &[]);
+                let query = request.uri().query().unwrap();
+                assert!(!query.contains("own") && query.starts_with("apikey=1&"), "{name}: {query}");
+            }
         }
     }
 }

@@ -98,7 +98,7 @@ impl Writer {
             self.abandoned.store(true, Ordering::Release);
             // The thread counts lost records between two tries, each of which may wait for the database twice. A disk that
             // never returns is not waited for.
-            let _ = ended.recv_timeout(6 * store::BUSY);
+            let _ = ended.recv_timeout(12 * store::BUSY);
         }
         self.shared.waiting() == 0 && self.shared.lost.count() == lost
     }

@@ -70,7 +70,7 @@ async fn a_tool_without_the_secret_gets_nothing_of_it_from_a_host_that_another_t
 }
 
 #[tokio::test]
-async fn a_tool_that_stays_under_a_newer_file_is_withdrawn_where_it_would_not_search() {
+async fn a_tool_that_stays_under_a_newer_file_searches_for_what_another_one_sends_since() {
     let (web, server) = (web(), Raw::answering(&[&echoing()]).await);
     let settings = |secret: &str| {
         let other =
@@ -100,7 +100,7 @@ async fn a_tool_that_stays_under_a_newer_file_is_withdrawn_where_it_would_not_se
     let _ = host.reload(&broken(&settings(""))).await;
     assert_eq!(code().await, Code::Ok);
     let _ = host.reload(&broken(&settings(BEARER))).await;
-    assert_ne!(code().await, Code::Ok);
+    assert_eq!(code().await, Code::PolicyDenied);
 }
 
 #[tokio::test]

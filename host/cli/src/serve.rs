@@ -110,7 +110,7 @@ enum Unwritten {
     Lost(u64),
     /// It could not be written in time. Whether these are lost is decided by the disk, after this program.
     Failing(usize),
-    /// Calls that ended neither by themselves nor with the runtime. Nothing of the journal failed.
+    /// Calls that ended neither by themselves nor with the runtime, or records of which nothing is known yet.
     Running(usize),
 }
 
@@ -148,8 +148,8 @@ impl std::fmt::Display for Unwritten {
             ),
             // Places are counted, of which a call can have several: their number would be wrong.
             Unwritten::Running(_) => f.write_str(
-                "warning: calls still ran when the program ended: one with effects is on record as interrupted, any other is not on \
-                 record",
+                "warning: when the program ended, calls still ran or were not recorded in time: one with effects is on record as \
+                 interrupted, any other is not on record",
             ),
         }
     }
@@ -323,7 +323,7 @@ mod tests {
         assert_eq!(lost.code(), Some(EXIT_HOST));
         // A call that still runs is no failure of the journal.
         let running = of(0, 2, Standing::Writing).unwrap();
-        assert!(running.to_string().starts_with("warning: calls still ran"), "{running}");
+        assert!(running.to_string().starts_with("warning: when the program ended"), "{running}");
         assert_eq!(running.code(), None);
         let failing = of(0, 2, Standing::Failing).unwrap();
         assert!(failing.to_string().contains("in time; records that waited: 2."), "{failing}");

@@ -236,6 +236,12 @@ impl Secrets {
         Secrets(secrets.collect())
     }
 
+    #[cfg(test)]
+    pub(crate) fn of<const N: usize>(values: [(&str, &str); N]) -> Secrets {
+        let secret = |(name, value): (&str, &str)| (name.to_owned(), Ok(Arc::new(Secret::of(name, value))));
+        Secrets(values.into_iter().map(secret).collect())
+    }
+
     /// The secret of this name.
     pub(crate) fn get(&self, name: &str) -> Option<&Arc<Secret>> {
         self.0.get(name)?.as_ref().ok()

@@ -40,7 +40,7 @@ pub(crate) use post::Destination;
 pub use resolve::Resolve;
 pub(crate) use tls::TlsError;
 pub(crate) use upstream::Upstream;
-pub(crate) use watched::{SentValues, Watched, sent_to};
+pub(crate) use watched::Watched;
 
 /// Most threads for name lookups of one tool. A lookup of a dead name server blocks its thread for seconds.
 pub(crate) const THREADS_PER_TOOL: usize = 8;

@@ -10,7 +10,7 @@ use wasmtime::component::Linker;
 
 use super::facts::interface;
 use super::files::FirstFolders;
-use super::http::{Resolve, SentValues, TlsError, Upstream, Watched};
+use super::http::{Resolve, TlsError, Upstream, Watched};
 use super::keyvalue::{KeyValues, Opened, StoreError};
 use super::{BUILT_IN, Capability, Facts, Granting, Import, State, built_in};
 use crate::blocking::Lane;
@@ -39,10 +39,8 @@ pub struct Capabilities {
     seal: Option<Sealer>,
     /// The secrets of the registry that is loaded. None until they are read.
     secrets: Arc<Secrets>,
-    /// To which hosts they are sent.
+    /// To which hosts they are sent, and were by the generations before.
     watched: Arc<Watched>,
-    /// What was sent, by this generation and those before.
-    sent: Arc<SentValues>,
     /// What granted folders were at first.
     folders: Arc<FirstFolders>,
 }
@@ -188,8 +186,8 @@ impl Capabilities {
     pub(crate) fn with_secrets(&self, file: &ConfigFile) -> Capabilities {
         let unseal = self.unseal.as_ref().map(|Unsealer(unseal)| &**unseal);
         let secrets = Secrets::read(file, unseal);
-        let watched = Arc::new(Watched::of(&file.config, &secrets));
-        Capabilities { secrets: Arc::new(secrets), watched, ..self.clone() }
+        self.watched.load(&file.config, &secrets);
+        Capabilities { secrets: Arc::new(secrets), ..self.clone() }
     }
 
     /// What granted folders were at first.
@@ -214,7 +212,7 @@ impl Capabilities {
     pub(crate) fn upstream(&self, effective: &Effective, lane: Lane) -> Result<Option<Upstream>, TlsError> {
         let resolver = self.resolver();
         let is_needed = !effective.http.is_empty();
-        let secrets = (&*self.secrets, &*self.watched, &self.sent);
+        let secrets = (&*self.secrets, &self.watched);
         is_needed.then(|| Upstream::new(&effective.http, secrets, resolver, lane)).transpose()
     }
 

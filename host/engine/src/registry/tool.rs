@@ -73,9 +73,6 @@ pub struct Tool {
     pub key: String,
     /// How often failed attempts are repeated.
     pub retry: RetryPolicy,
-    /// The secrets that its registry sends to hosts which it reaches, each with its host: its responses are searched for
-    /// them.
-    pub sought: BTreeSet<(String, String)>,
     /// What answers when it cannot, in order.
     pub fallback: Vec<Fallback>,
     /// The public name of the read-only tool that its contract verifies effects by. None where the contract names none,

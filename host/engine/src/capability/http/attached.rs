@@ -61,10 +61,6 @@ impl Attached {
         self.secret.name()
     }
 
-    pub(super) fn secret(&self) -> &Arc<Secret> {
-        &self.secret
-    }
-
     /// Adds the secret to a request. `None` if the request would be no request with it.
     pub(super) fn attach<B>(&self, request: &mut Request<B>) -> Option<()> {
         match &self.place {

@@ -65,7 +65,6 @@ impl Route {
         if let Some(secret) = secret {
             // Not counted as sent: the count would tell its length.
             secret.attach(&mut request).ok_or(Error::HttpRequestDenied)?;
-            upstream.sends(host, secret);
         }
         if let Some(sought) = upstream.sought(host) {
             sought.prepare(&mut request);
@@ -93,7 +92,7 @@ impl Route {
             }
         };
         exchange.settle(response.status());
-        // Asked again: another call may have sent a value meanwhile, which the service repeats here.
+        // Asked again: a reload may have brought another value meanwhile, which the service repeats here.
         let sought = upstream.sought(host);
         if let Some(secret) = secret {
             exchange.look_at(response.status(), secret);

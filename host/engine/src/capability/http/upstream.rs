@@ -24,7 +24,7 @@ use super::pool::{Connection, Key, Pool};
 use super::resolve::{Resolve, System};
 use super::tls;
 use super::tls::TlsError;
-use super::watched::{SentValues, Sought, Watched};
+use super::watched::{Sought, Watched};
 use crate::blocking::Lane;
 use crate::secret::Secrets;
 use airlock_types::environment::{SharedEnvironment, within};
@@ -55,9 +55,8 @@ pub(crate) struct Upstream {
     tls: Option<Arc<ClientConfig>>,
     /// By the place of the grant in the registry's list.
     secrets: BTreeMap<usize, Arc<Attached>>,
-    /// What the responses of its hosts are searched for.
-    watched: Watched,
-    sent: Arc<SentValues>,
+    /// What the responses of hosts are searched for.
+    watched: Arc<Watched>,
     pool: OnceLock<Arc<Pool>>,
     connections: Arc<Semaphore>,
 }
@@ -69,7 +68,7 @@ impl Upstream {
     /// When a host is to be reached over TLS and this machine has no trusted roots.
     pub(crate) fn new(
         accesses: &[HttpAccess],
-        (secrets, watched, sent): (&Secrets, &Watched, &Arc<SentValues>),
+        (secrets, watched): (&Secrets, &Arc<Watched>),
         resolver: Option<Arc<dyn Resolve>>,
         lane: Lane,
     ) -> Result<Upstream, TlsError> {
@@ -80,9 +79,8 @@ impl Upstream {
         };
         let needs_tls = accesses.iter().any(|access| access.allowed.scheme == Scheme::Https);
         let secrets = accesses.iter().filter_map(attached).collect();
-        let watched = watched.within(accesses);
-        let sent = sent.clone();
-        Ok(Upstream { secrets, watched, sent, ..Upstream::bare(needs_tls, resolver, lane)? })
+        let watched = watched.clone();
+        Ok(Upstream { secrets, watched, ..Upstream::bare(needs_tls, resolver, lane)? })
     }
 
     /// The way out of requests that carry no secret.
@@ -98,8 +96,7 @@ impl Upstream {
             resolver: resolver.unwrap_or_else(|| Arc::new(System { lane })),
             tls: needs_tls.then(tls::config).transpose()?,
             secrets: BTreeMap::new(),
-            watched: Watched::default(),
-            sent: Arc::default(),
+            watched: Arc::default(),
             pool: OnceLock::new(),
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
         })
@@ -112,12 +109,7 @@ impl Upstream {
 
     /// What the responses of a host are searched for at this time.
     pub(super) fn sought(&self, host: &str) -> Option<Sought> {
-        self.sent.with(host, self.watched.at(host))
-    }
-
-    /// Notes that a request to a host is about to carry a secret.
-    pub(super) fn sends(&self, host: &str, secret: &Attached) {
-        self.sent.note(host, secret.secret());
+        self.watched.at(host)
     }
 
     /// The connections that are kept. Their times are the environment's, which is known to attempts only.

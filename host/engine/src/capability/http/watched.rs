@@ -1,5 +1,5 @@
 //! The secrets that the responses of a host are searched for: each that the registry sends there, under whatever grant of
-//! whatever tool, and each that this process has sent there before, whatever the registry says by now.
+//! whatever tool, and former ones of this process.
 //!
 //! Owns which they are, and what a request to such a host may not ask for. A service that repeats the key of one request in
 //! the response to another would otherwise give it to a tool, or under a grant, that has no secret. Must not know how a
@@ -13,13 +13,12 @@ use http::header::{
     RANGE, TRANSFER_ENCODING,
 };
 use http::{HeaderMap, Request};
-use toml::Spanned;
 
 use super::spelling;
-use crate::config::{Config, ToolConfig};
+use crate::config::Config;
 use crate::secret::{Echo, Scan, Secret, Secrets};
+use airlock_types::grant::HttpGrant;
 use airlock_types::grant::http::HostPattern;
-use airlock_types::grant::{HttpAccess, HttpGrant};
 
 /// Headers by which a request asks for a part of a response, or for another form of it than the search reads. The third is
 /// that of a large object store, which prefers it to `range`; the last but one asks for what has changed (RFC 3229).
@@ -46,10 +45,6 @@ const READ_CHARSETS: [&str; 16] = [
     "shift-jis",
 ];
 
-/// The secrets of a registry, by the host to which they are sent.
-#[derive(Debug, Default)]
-pub(crate) struct Watched(BTreeMap<String, Sought>);
-
 /// What the responses of one host are searched for.
 #[derive(Clone, Debug)]
 pub(super) struct Sought(Arc<[Arc<Secret>]>);
@@ -57,83 +52,45 @@ pub(super) struct Sought(Arc<[Arc<Secret>]>);
 /// Most former values of one host that are still searched for. A service keeps the last one or two of a rotation.
 const FORMER_MAX: usize = 8;
 
-/// The values that were sent to each host since the process began, the newest last. A call that began before a reload may
-/// get the response to one that began after it, and the other way; a service may keep a value for longer than the registry.
+/// The secrets that this process sends to hosts, and has sent. One for all generations of a host: a call that began before a
+/// reload may get the response to one that began after it, and the other way; a tool whose entry is not in order keeps its
+/// secret; and a service may keep a value for longer than the registry.
 #[derive(Debug, Default)]
-pub(crate) struct SentValues(Mutex<BTreeMap<String, Vec<Arc<Secret>>>>);
-
-impl SentValues {
-    /// Notes that a request to a host carries a secret. Called before it leaves.
-    pub(super) fn note(&self, host: &str, secret: &Arc<Secret>) {
-        let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let sent = match hosts.get_mut(host) {
-            Some(sent) => sent,
-            None => hosts.entry(host.to_owned()).or_default(),
-        };
-        if sent.iter().any(|known| known.is_same(secret)) {
-            return;
-        }
-        if sent.len() == FORMER_MAX {
-            sent.remove(0);
-        }
-        sent.push(secret.clone());
-    }
-
-    /// What a host's responses are searched for: these, and what was sent to it. `None` where there is neither.
-    pub(super) fn with(&self, host: &str, watched: Option<&Sought>) -> Option<Sought> {
-        let hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let sent = hosts.get(host).map(Vec::as_slice).unwrap_or_default();
-        let Some(Sought(own)) = watched else {
-            return (!sent.is_empty()).then(|| Sought(sent.into()));
-        };
-        let is_new = |secret: &&Arc<Secret>| !own.iter().any(|known| known.is_same(secret));
-        let mut former = sent.iter().filter(is_new).peekable();
-        if former.peek().is_none() {
-            return Some(Sought(own.clone()));
-        }
-        Some(Sought(own.iter().chain(former).cloned().collect()))
-    }
-}
+pub(crate) struct Watched(Mutex<BTreeMap<String, Sought>>);
 
 impl Watched {
-    /// The secrets that a registry sends to any host.
-    pub(crate) fn of(config: &Config, secrets: &Secrets) -> Watched {
-        let mut hosts: BTreeMap<String, Vec<Arc<Secret>>> = BTreeMap::new();
+    /// Takes in what a registry sends to each host, as it is loaded. Values of the loads before stay behind it, the latest
+    /// first, as former ones.
+    pub(crate) fn load(&self, config: &Config, secrets: &Secrets) {
+        let mut now: BTreeMap<String, Vec<Arc<Secret>>> = BTreeMap::new();
         for (host, name) in sent(config) {
-            // One that cannot be read is sent by nobody but tools that stay as they were, which `SentValues` knows.
-            hosts.entry(host).or_default().extend(secrets.get(&name).cloned());
+            // One that cannot be read is former, and its tools keep it.
+            now.entry(host).or_default().extend(secrets.get(&name).cloned());
         }
-        Watched(hosts.into_iter().map(|(host, secrets)| (host, Sought(secrets.into()))).collect())
-    }
-
-    /// The part of it that a tool can meet.
-    pub(super) fn within(&self, accesses: &[HttpAccess]) -> Watched {
-        let can_reach = |host: &str| accesses.iter().any(|access| access.allowed.host.admits(host));
-        let reached = self.0.iter().filter(|(host, sought)| !sought.0.is_empty() && can_reach(host));
-        Watched(reached.map(|(host, sought)| (host.clone(), sought.clone())).collect())
+        let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for host in hosts.keys() {
+            now.entry(host.clone()).or_default();
+        }
+        for (host, mut sought) in now {
+            let before = hosts.get(&host).map(|Sought(before)| before.iter()).into_iter().flatten();
+            let is_new = |secret: &&Arc<Secret>| !sought.iter().any(|known| known.is_same(secret));
+            let former: Vec<_> = before.filter(is_new).take(FORMER_MAX).cloned().collect();
+            sought.extend(former);
+            if !sought.is_empty() {
+                hosts.insert(host, Sought(sought.into()));
+            }
+        }
     }
 
     /// What the responses of this host are searched for. `None` where no secret goes to it.
-    pub(super) fn at(&self, host: &str) -> Option<&Sought> {
-        self.0.get(host)
+    pub(super) fn at(&self, host: &str) -> Option<Sought> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(host).cloned()
     }
-}
-
-/// The names of the secrets that a registry sends to hosts which an entry of it reaches, each with its host.
-pub(crate) fn sent_to(config: &Config, entry: &ToolConfig) -> BTreeSet<(String, String)> {
-    let reaches = |host: &str| granted(entry).any(|grant| grant.host.admits(host));
-    sent(config).into_iter().filter(|(host, _)| reaches(host)).collect()
 }
 
 /// Each host to which a registry sends a secret, with its name.
 fn sent(config: &Config) -> BTreeSet<(String, String)> {
-    config.tools.values().flat_map(granted).filter_map(pair).collect()
-}
-
-/// What an entry grants, and what it tries.
-fn granted(entry: &ToolConfig) -> impl Iterator<Item = &HttpGrant> {
-    let tried = entry.report.iter().map(|report| &report.get_ref().grants);
-    entry.grants.iter().map(Spanned::get_ref).chain(tried).flat_map(|grants| &grants.http)
+    config.secret_uses().filter_map(|(_, grant)| pair(grant)).collect()
 }
 
 fn pair(grant: &HttpGrant) -> Option<(String, String)> {
@@ -271,24 +228,32 @@ mod tests {
     }
 
     #[test]
-    fn values_that_were_sent_are_sought_in_whatever_order_generations_come() {
-        let (sent, secret) = (SentValues::default(), |value: &str| Arc::new(Secret::of("K", value)));
-        let found = |watched: Option<&Sought>, text: &str| {
-            sent.with("a.example", watched)
-                .is_some_and(|sought| sought.scan().whole(text.as_bytes()).is_err())
+    fn former_values_are_sought_behind_those_of_the_registry() {
+        let config = |name: &str| -> Config {
+            let grant =
+                format!("{{ host = \"a.example\", secret = {{ name = \"{name}\", header = \"x-key\" }} }}");
+            toml::from_str(&format!("[tools.web]\ncomponent = \"w\"\ngrants.http = [{grant}]\n")).unwrap()
         };
-        assert!(!found(None, "old-value-1"));
-        sent.note("a.example", &secret("old-value-1"));
-        sent.note("a.example", &secret("old-value-1"));
-        let newer = sought(&["new-value-2"]);
-        assert!(found(None, "old-value-1") && found(Some(&newer), "old-value-1"));
-        assert!(found(Some(&newer), "new-value-2") && !found(None, "new-value-2"));
-        assert!(sent.with("b.example", None).is_none());
-        assert_eq!(sent.with("a.example", Some(&sought(&["old-value-1"]))).map(|both| both.0.len()), Some(2));
-        for i in 0..FORMER_MAX {
-            sent.note("a.example", &secret(&format!("later-value-{i}")));
+        let watched = Watched::default();
+        let found = |text: &str| {
+            watched.at("a.example").is_some_and(|sought| sought.scan().whole(text.as_bytes()).is_err())
+        };
+        watched.load(&config("K"), &Secrets::of([("K", "value-number-0")]));
+        watched.load(&config("K"), &Secrets::of([("K", "value-number-0")]));
+        assert_eq!(
+            watched.at("a.example").map(|sought| sought.0.len()),
+            Some(1),
+            "the same one is no former one"
+        );
+        assert!(watched.at("b.example").is_none());
+        // One that cannot be read, and a registry that sends none.
+        watched.load(&config("K"), &Secrets::default());
+        watched.load(&toml::from_str("").unwrap(), &Secrets::default());
+        assert!(found("value-number-0"));
+        for i in 1..=FORMER_MAX + 1 {
+            watched.load(&config("K"), &Secrets::of([("K", &format!("value-number-{i}"))]));
         }
-        assert!(!found(None, "old-value-1") && found(None, "later-value-0"));
+        assert!(!found("value-number-0") && found("value-number-1") && found("value-number-9"));
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::{Entry, notes};
-use crate::capability;
 use crate::config::{Approval, RetryConfig};
 use crate::policy::{Allowances, PolicySource};
 use crate::registry::name;
@@ -87,7 +86,6 @@ impl Entry {
             granted: Arc::clone(grants),
             source: Arc::clone(source),
             key: key.get_ref().clone(),
-            sought: capability::http::sent_to(&file.config, config),
             retry: retry(&config.retry),
             fallback: fallback.iter().map(|fallback| fallback.get_ref().clone()).collect(),
             // Found once all tools are known.
